@@ -1,0 +1,265 @@
+"""The tasks of the repository: `python -m nox -l` lists them.
+
+Every session installs wheels, never sources. A wheel is built once and kept in `.wheelhouse/`
+under a hash of what it was built from, so that sessions share it.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+WHEELHOUSE = ROOT / ".wheelhouse"
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+NAMES = [package.name for package in PACKAGES]
+PYTHONS = ("3.11", "3.12", "3.13")
+BACKENDS = ("reference", "cpu")
+STACK = ("core", "backend-cpu", "io", "nn")
+TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors")
+PEERS = ("torch==2.13.0", "jax>=0.4.30")
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "tests"]
+# A Python that is not installed is a visible skip of its row of the matrix, in CI too.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+
+# -- Pythons ----------------------------------------------------------------------------------
+
+
+def python_at(version: str) -> str:
+    """A Python of this version that really starts, from PATH or pyenv; else the version itself."""
+    pyenv = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
+    found = sorted(glob.glob(f"{glob.escape(pyenv)}/versions/{version}.*/bin/python{version}"))
+    for candidate in [shutil.which(f"python{version}"), *reversed(found)]:
+        if candidate and starts(candidate):
+            return candidate
+    return version
+
+
+def starts(python: str) -> bool:
+    """Whether an interpreter runs: a pyenv shim on PATH exists for versions that are not active."""
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+# -- wheels -----------------------------------------------------------------------------------
+
+
+def sources(package: Path) -> Iterator[Path]:
+    """The files that a wheel of `package` is made from."""
+    left_out = {"tests", "changes", "build", "dist", "__pycache__"}
+    for path in sorted(package.rglob("*")):
+        parts = path.relative_to(package).parts
+        made = any(part in left_out or part.endswith(".egg-info") for part in parts)
+        if path.is_file() and not made and path.suffix not in (".so", ".pyc", ".whl"):
+            yield path
+
+
+def interpreter(session: nox.Session) -> str:
+    """What decides whether a native wheel fits: implementation, version and platform."""
+    code = "import sys, sysconfig; print(sys.implementation.cache_tag, sysconfig.get_platform())"
+    answer = session.run("python", "-c", code, silent=True, log=False)
+    return re.sub(r"\W+", "-", str(answer).strip())
+
+
+def wheel_of(session: nox.Session, name: str, *, pure: bool = False) -> Path:
+    """The wheel of one distribution for the session's Python, built if the wheelhouse lacks it."""
+    package = ROOT / "packages" / name
+    compiled = any((package / file).exists() for file in ("setup.py", "CMakeLists.txt"))
+    form = "native" if compiled and not pure else "pure"
+    python = interpreter(session) if form == "native" else "any"
+    digest = hashlib.sha256(f"{python} {form}".encode())
+    for path in sources(package):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    shelf = WHEELHOUSE / f"{name}-{form}-{python}-{digest.hexdigest()[:16]}"
+    if not list(shelf.glob("*.whl")):
+        build(session, package, shelf, pure=pure)
+    return next(shelf.glob("*.whl"))
+
+
+def build(session: nox.Session, package: Path, shelf: Path, *, pure: bool) -> None:
+    """Build a wheel from a copy of the sources, so that nothing stale and nothing made gets in.
+
+    The copy of a package that CMake builds stays where it is: the next build, or the next Python,
+    compiles only what changed.
+    """
+    native = (package / "CMakeLists.txt").exists()
+    copy = WHEELHOUSE / "sources" / (package.name if native else f"{package.name}-{os.getpid()}")
+    shutil.rmtree(copy, ignore_errors=True)
+    for path in sources(package):
+        target = copy / path.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    made = shelf.with_name(f"{shelf.name}.{os.getpid()}")
+    settings = ["-C", f"build-dir={WHEELHOUSE / 'cmake' / package.name}"] if native else []
+    session.run(
+        *("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made)),
+        *settings,
+        str(copy),
+        env={"MONEL_PURE": "1" if pure else "0"},
+    )
+    if not native:
+        shutil.rmtree(copy)
+    for old in shelf.parent.glob(shelf.name.rpartition("-")[0] + "-" + "[0-9a-f]" * 16):
+        shutil.rmtree(old, ignore_errors=True)
+    made.rename(shelf)
+
+
+def install(
+    session: nox.Session, *names: str, pure: bool = False, extra: tuple[str, ...] = ()
+) -> None:
+    """Install wheels of this tree, and `extra` requirements from the index, in one step."""
+    present = [name for name in names if name in NAMES]
+    wheels = [str(wheel_of(session, name, pure=pure and name == "core")) for name in present]
+    session.install("--force-reinstall", "--no-deps", *wheels)
+    session.install(*wheels, *extra)
+
+
+# -- what users run -----------------------------------------------------------------------------
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Build and install the stack, and train on the digits: the first command of the README."""
+    install(session, *STACK, extra=("tqdm", "matplotlib", "scikit-learn"))
+    session.run("python", str(ROOT / "examples" / "digits.py"), *session.posargs)
+
+
+# -- tests --------------------------------------------------------------------------------------
+
+
+def suites(*names: str) -> list[str]:
+    """The test folders of the packages named, and the common one."""
+    folders = [ROOT / "packages" / name / "tests" for name in names] + [ROOT / "tests"]
+    return [str(folder.relative_to(ROOT)) for folder in folders if folder.exists()]
+
+
+def pytest(session: nox.Session, *args: str, backend: str | None = None) -> None:
+    """Run pytest on what is installed."""
+    env = {"MONEL_DEVICE": backend} if backend else {}
+    limits = ("--timeout=300", "-p", "no:cacheprovider")
+    session.run("pytest", *limits, *args, *session.posargs, env=env)
+
+
+def on_backend(session: nox.Session, backend: str) -> None:
+    """Every test that holds on `backend`, in an environment that has no faster one."""
+    session.log(f"backend {backend}: installing")
+    rest = [name for name in NAMES if name != "backend-cpu"]
+    names = NAMES if backend == "cpu" else rest
+    install(session, *names, extra=TEST_TOOLS)
+    pytest(session, *suites(*names), "--ignore=tests/interop")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test that CI runs: backends reference and cpu, then core's pure wheel."""
+    for backend in BACKENDS:
+        on_backend(session, backend)
+    pure_core(session)
+
+
+@nox.session
+@nox.parametrize("backend", BACKENDS)
+@nox.parametrize("python", [nox.param(python_at(version), id=version) for version in PYTHONS])
+def matrix(session: nox.Session, backend: str) -> None:
+    """Every Python that is installed, times every backend; a missing Python is a visible skip."""
+    on_backend(session, backend)
+
+
+@nox.session
+def pure(session: nox.Session) -> None:
+    """Core's pure wheel: the same files, interpreted."""
+    pure_core(session)
+
+
+def pure_core(session: nox.Session) -> None:
+    install(session, "core", pure=True, extra=TEST_TOOLS)
+    session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "monel-backend-cpu")
+    pytest(session, *suites("core")[:1], "-m", "not slow")
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """Core alone, on the reference backend: what to run after adding a primitive."""
+    install(session, "core", extra=TEST_TOOLS)
+    pytest(session, "packages/core/tests")
+
+
+@nox.session
+@nox.parametrize("package", NAMES)
+def wheel(session: nox.Session, package: str) -> None:
+    """One distribution's wheel: what is in it, and its own tests with nothing else of monel."""
+    names = ("core",) if package == "core" else ("core", package)
+    install(session, *names, extra=TEST_TOOLS)
+    session.run("python", "tests/check_wheel.py", str(wheel_of(session, package)))
+    pytest(session, f"packages/{package}/tests")
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Conversion to and from PyTorch and JAX."""
+    install(session, *STACK, extra=(*TEST_TOOLS, *PEERS))
+    pytest(session, "tests/interop")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the code of the tutorials and of the public docstrings."""
+    install(session, *STACK, extra=TEST_TOOLS)
+    pytest(session, "tests/test_docs.py", "tests/test_docstrings.py")
+
+
+# -- sources ------------------------------------------------------------------------------------
+
+
+def source_roots() -> list[str]:
+    return [str(package.relative_to(ROOT) / "src") for package in PACKAGES]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and format."""
+    session.install("ruff==0.17.5")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, on every distribution."""
+    session.install("mypy==2.4.1", "numpy", "pluggy", "ml-dtypes", "safetensors", "pytest")
+    session.run("mypy", *(session.posargs or source_roots()))
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """The arrows between modules, from .importlinter."""
+    session.install("import-linter==2.16", "numpy", "pluggy", "ml-dtypes")
+    path = os.pathsep.join(str(ROOT / root) for root in source_roots())
+    session.run("lint-imports", env={"PYTHONPATH": path})
+
+
+@nox.session(python=False)
+def size(session: nox.Session) -> None:
+    """Lines by file and by distribution."""
+    session.run("python", "benchmarks/size.py", *session.posargs, external=True)
+
+
+# -- speed --------------------------------------------------------------------------------------
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """monel beside mlx, torch, jax and numpy. `-- softmax matmul` chooses rows, `-- headline`."""
+    install(session, *STACK, extra=("rich", "scikit-learn", "mlx[cpu]", *PEERS))
+    session.run("python", "benchmarks/run.py", *session.posargs)

@@ -1,0 +1,54 @@
+"""Compile the hot modules of core from their own Python files.
+
+A module is compiled when a ``.pxd`` (or a ``.pyx`` of its own) lies beside it: there is no other
+list. ``MONEL_PURE=1`` builds the pure wheel from the same files.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+SOURCES = Path("src")
+# Debug information is most of the size of a module, and of the time to link it.
+COMPILE = [] if os.name == "nt" else ["-g0"]
+DIRECTIVES = {
+    "language_level": 3,
+    # Annotations are for people and type checkers; C types stand in the .pxd files.
+    "annotation_typing": False,
+    # A handle that is half made raises AttributeError instead of reading through a null pointer.
+    "nonecheck": True,
+}
+
+
+def hot_modules() -> list[Extension]:
+    """One extension for each, from its ``.pyx`` where there is one, else from its ``.py``."""
+    modules = []
+    marked = SOURCES.glob("monel/core/**/*.p[xy][dx]")
+    for stem in sorted({path.with_suffix("") for path in marked}):
+        cython_only = stem.with_suffix(".pyx")
+        source = cython_only if cython_only.exists() else stem.with_suffix(".py")
+        name = ".".join(stem.relative_to(SOURCES).parts)
+        # Heap types, so that operators can be installed on a compiled class from a table.
+        macros = [("CYTHON_USE_TYPE_SPECS", "1")]
+        modules.append(
+            Extension(name, [str(source)], define_macros=macros, extra_compile_args=COMPILE)
+        )
+    return modules
+
+
+def extensions() -> list[Extension]:
+    if os.environ.get("MONEL_PURE", "") not in ("", "0"):
+        return []
+    from Cython.Build import cythonize
+
+    # Without include_path Cython does not find the .pxd of a PEP 420 package, and says nothing.
+    return cythonize(
+        hot_modules(),
+        include_path=[str(SOURCES)],
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+    )
+
+
+setup(ext_modules=extensions())

@@ -1,0 +1,32 @@
+"""monel.core: lazy arrays and composable function transforms, on any backend."""
+
+from __future__ import annotations
+
+from . import operator_table
+from .base.devices import *
+from .base.dtypes import *
+from .execute.evaluation import *
+from .execute.placement import *
+from .graph.handle import array
+from .interchange import *
+from .ops.creation import *
+from .ops.joining import *
+from .ops.manipulation import *
+from .ops.reductions import *
+from .ops.windows import *
+from .primitives.argreduce import *
+from .primitives.bitwise import *
+from .primitives.compare import *
+from .primitives.dot import *
+from .primitives.elementwise import *
+from .primitives.exponential import *
+from .primitives.reduce import *
+from .primitives.special import *
+from .primitives.trigonometric import *
+from .primitives.unary import *
+from .printing import *
+from .transforms.compile import *
+from .transforms.custom import *
+from .transforms.jvp import *
+from .transforms.vjp import *
+from .transforms.vmap import *

@@ -1,0 +1,1 @@
+"""The words everyone uses: errors, dtypes, avals, devices, trees, programs."""

@@ -1,0 +1,60 @@
+"""Every exception that monel raises on purpose.
+
+Each class is also the builtin that a caller would expect, so ``except ValueError`` keeps working for
+code written against MLX.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AxisError",
+    "BackendError",
+    "DTypeError",
+    "DimensionError",
+    "MissingKernelError",
+    "MissingRuleError",
+    "MonelError",
+    "OutOfBoundsError",
+    "ShapeError",
+    "TraceError",
+]
+
+
+class MonelError(Exception):
+    """Base of every error that monel raises on purpose."""
+
+
+class ShapeError(MonelError, ValueError):
+    """Shapes that do not fit together or do not fit the operation."""
+
+
+class DTypeError(MonelError, ValueError):
+    """A dtype that an operation or a device does not take."""
+
+
+class AxisError(MonelError, ValueError, IndexError):
+    """An axis outside the dimensions of an array, or named twice."""
+
+
+class DimensionError(MonelError, OverflowError):
+    """A shape whose dimensions or size cannot be represented."""
+
+
+class TraceError(MonelError, ValueError):
+    """A traced value used where a concrete one is needed, or after its trace has ended."""
+
+
+class MissingRuleError(MonelError, ValueError):
+    """A primitive has no rule for the transform that was asked for."""
+
+
+class MissingKernelError(MonelError, RuntimeError):
+    """No backend can run a primitive, and neither decomposition nor the host may stand in."""
+
+
+class BackendError(MonelError, RuntimeError, ValueError):
+    """A backend or plugin that is missing, broken or of another contract version."""
+
+
+class OutOfBoundsError(MonelError, IndexError, RuntimeError):
+    """An index found outside its axis when a gather or scatter ran."""

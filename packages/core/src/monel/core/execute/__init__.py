@@ -1,0 +1,1 @@
+"""Running what was recorded: discovery, placement, the reference backend, executables."""

@@ -1,0 +1,48 @@
+"""eval and async_eval: the user's demands for values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.errors import TraceError
+from ..base.tree import flatten
+from ..graph import value as graph
+from ..graph.handle import array
+
+__all__ = ["async_eval", "eval"]
+
+
+def eval(*args: Any) -> None:
+    """Compute every array in the trees ``args``; what is no array is ignored.
+
+    Raises:
+      ValueError: An array is traced by compile or vmap, where it has no value.
+    Example:
+      >>> import monel.core as mx
+      >>> a = mx.ones(2) + 1
+      >>> mx.eval(a)
+    """
+    for argument in args:
+        if type(argument) is array:
+            graph.evaluate(argument.value)
+        else:
+            leaves: list[Any] = []
+            flatten(argument, array, leaves)
+            for leaf in leaves:
+                graph.evaluate(leaf.value)
+
+
+def async_eval(*args: Any) -> None:
+    """Start to compute every array in the trees ``args`` and return.
+
+    Raises:
+      ValueError: An array is being traced by a transform.
+    """
+    leaves: list[Any] = []
+    flatten(args, array, leaves)
+    for leaf in leaves:
+        trace = leaf.value.trace
+        if trace is not None and trace.open:
+            raise TraceError(f"async_eval: not allowed inside {trace.name}")
+    for leaf in leaves:
+        graph.evaluate(leaf.value)

@@ -1,0 +1,176 @@
+"""Executable: a Program made ready for one device; a call of it runs the whole Program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.program import Program
+from ..contract.backend import AdaptedKernel, Backend
+from ..graph import value as graph
+from ..graph.primitive import record_values
+from ..passes.cse import merge_common
+from ..passes.decompose import decompose
+from ..passes.fold import fold_constants
+from ..passes.fuse import fuse_program
+
+
+class Step:
+    """One equation made ready: the kernel, where its operands lie, what dies with it."""
+
+    __slots__ = ("avals", "context", "freed", "kernel", "operands", "out", "outputs", "primitive")
+
+
+class Executable:
+    """Runs a Program kernel by kernel on one Target, reusing what dies on the way."""
+
+    __slots__ = ("constants", "count", "inputs", "outputs", "steps", "target", "keep")
+
+    def __init__(self, program: Program, target: Any, donated: int = 0) -> None:
+        self.target = target
+        self.inputs = program.inputs
+        self.outputs = program.outputs
+        self.count = len(program.avals)
+        self.constants = [constant_buffer(c, target) for c in program.constants]
+        last = last_uses(program)
+        fixed = program.inputs + len(program.constants)
+
+        def is_free(v: int) -> bool:
+            return v >= fixed or (v < program.inputs and bool(donated >> v & 1))
+
+        self.steps = []
+        for number, (primitive, operands, outputs) in enumerate(program.equations):
+            step = Step()
+            step.primitive = primitive
+            step.operands = operands
+            step.outputs = outputs
+            step.avals = tuple([program.avals[v] for v in operands])
+            outs = tuple([program.avals[v] for v in outputs])
+            step.out = outs if primitive.outputs != 1 else outs[0]
+            step.kernel = resolve_kernel(target, primitive, step.avals, outs)
+            dying = [v for v in set(operands) if last[v] == number and is_free(v)]
+            step.freed = tuple(dying)
+            mask = 0
+            for i, v in enumerate(operands):
+                if v in dying:
+                    mask |= 1 << i
+            step.context = graph.Context(target, mask)
+            self.steps.append(step)
+
+    def __call__(self, inputs: Any) -> list:
+        """Return the output buffers for the input buffers."""
+        registers = list(inputs)
+        registers.extend(self.constants)
+        registers.extend([None] * (self.count - len(registers)))
+        for step in self.steps:
+            operands = [registers[v] for v in step.operands]
+            for v in step.freed:
+                registers[v] = None
+            result = step.kernel(step.context, step.primitive, *operands)
+            if result is NotImplemented:
+                result = self._missing(step, operands)
+            outputs = step.outputs
+            if step.primitive.outputs == 1:
+                registers[outputs[0]] = result
+            else:
+                for v, part in zip(outputs, result, strict=True):
+                    registers[v] = part
+        return [registers[v] for v in self.outputs]
+
+    def _missing(self, step: Any, operands: Any) -> Any:
+        """Run a step whose kernel declined; later calls go the same way at once."""
+        from .kernels import compute
+
+        if isinstance(step.kernel, AdaptedKernel):
+            result = step.kernel.run(step.context, step.primitive, operands, step.avals, step.out)
+            if result is not NotImplemented:
+                return result
+        return compute(self.target, step.primitive, step.avals, operands)
+
+    @staticmethod
+    def of(program: Program, target: Any, optimise: bool = True, donated: int = 0) -> Any:
+        """Return the executable of ``program`` for ``target``, made once.
+
+        ``optimise`` is for Programs that run often; ``donated`` has a bit for each input that the
+        executable may consume.
+        """
+        per_target = _executables.setdefault(id(program), (program, {}))[1]
+        found = per_target.get((target, donated))
+        if found is None:
+            found = Executable.native(program, target)
+            if found is None:
+                found = Executable(lower(program, target, optimise), target, donated)
+            per_target[target, donated] = found
+            if len(_executables) > _LARGEST_TABLE:
+                _executables.pop(next(iter(_executables)))
+        return found
+
+    @staticmethod
+    def native(program: Program, target: Any) -> Any:
+        """Return what the backend's own compiler makes of ``program``, or None."""
+        backend = target.backend
+        if type(backend).compile is Backend.compile:
+            return None
+        for primitive, operands, outputs in program.equations:
+            avals = [program.avals[v] for v in operands or outputs]
+            if not backend.supports(primitive, tuple(a.dtype for a in avals)):
+                return None
+        compiled = backend.compile(program)
+        if compiled is None:
+            return None
+        stream = backend.current_stream(target.device)
+        return lambda inputs: list(compiled(list(inputs), 0, stream))
+
+
+# Programs are kept by identity with their executables; the oldest go when there are too many.
+_executables: dict[int, Any] = {}
+_LARGEST_TABLE = 16_384
+
+
+def resolve_kernel(target: Any, primitive: Any, avals: Any, outs: Any) -> Any:
+    """Return the kernel of one equation."""
+    from .kernels import kernel_for
+
+    dtypes = tuple([a.dtype for a in avals]) or (outs[0].dtype,)
+    return kernel_for(target, primitive, dtypes)
+
+
+def lower(program: Program, target: Any, optimise: bool) -> Program:
+    """Return ``program`` in primitives that ``target`` has kernels for, merged, folded and fused."""
+    from .kernels import expansion_for
+
+    program = decompose(program, expansion_for(target))
+    if not optimise:
+        return program
+    program = fold_constants(merge_common(program), lambda p, xs: _compute(p, xs, target))
+    if target.fusible is not None:
+        program = fuse_program(program, target.fusible)
+    return program
+
+
+def _compute(primitive: Any, values: Any, target: Any) -> Any:
+    """Evaluate one primitive of constants now."""
+    with graph.slots.on_stream(target.stream):
+        made = record_values(primitive, tuple(values))
+    graph.evaluate(made)
+    return made
+
+
+def constant_buffer(value: Any, target: Any) -> Any:
+    """Return the buffer of a constant Value on ``target``, computing it where it is needed."""
+    if value.buffer is None:
+        graph.evaluate(value)
+    return graph.slots.transfer(value, target)
+
+
+def last_uses(program: Program) -> list[int]:
+    """Return for each variable the number of the last equation that uses it.
+
+    -1: it is never used; the number of equations: it is an output.
+    """
+    last = [-1] * len(program.avals)
+    for number, equation in enumerate(program.equations):
+        for v in equation.operands:
+            last[v] = number
+    for v in program.outputs:
+        last[v] = len(program.equations)
+    return last

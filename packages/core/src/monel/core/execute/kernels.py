@@ -1,0 +1,201 @@
+"""From a primitive to what runs it: native kernel, else decomposition, else the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..base.errors import DTypeError, TraceError
+from ..base.program import Program
+from ..contract.backend import AdaptedKernel, Backend
+from ..graph import value as graph
+from ..graph.capture import trace_program
+from ..primitives.derive import placeholder
+from . import fallback
+from .executables import Executable
+
+# Primitives that core runs itself on any backend: class name -> kernel maker (target) -> kernel.
+CORE_KERNELS: dict[str, Callable[[graph.Target], Callable[..., Any]]] = {}
+
+
+def core_kernel(name: str) -> Callable[[Any], Any]:
+    """Return a decorator that registers a maker of kernels for primitive ``name``."""
+
+    def add(make: Any) -> Any:
+        CORE_KERNELS[name] = make
+        return make
+
+    return add
+
+
+@core_kernel("identity")
+@core_kernel("stop_gradient")
+def _pass_on(target: graph.Target) -> Callable[..., Any]:
+    return lambda ctx, p, x: x
+
+
+@core_kernel("depends")
+def _depends(target: graph.Target) -> Callable[..., Any]:
+    return lambda ctx, p, *operands: tuple(operands[: p.count])
+
+
+@core_kernel("constant")
+def _constant(target: graph.Target) -> Callable[..., Any]:
+    def kernel(ctx: Any, p: Any) -> Any:
+        if not target.backend.supports_dtype(p.dtype, target.device):
+            raise DTypeError(f"device {target.device} does not support {p.dtype.name}")
+        return target.backend.from_host(p.data, p.shape, p.dtype, target.device)
+
+    return kernel
+
+
+@core_kernel("placeholder")
+def _placeholder(target: graph.Target) -> Callable[..., Any]:
+    def kernel(ctx: Any, p: Any) -> Any:
+        raise TraceError(
+            "an array is evaluated inside compile or vmap, where it has no value yet; move "
+            "eval, item, tolist, printing and control flow on values outside, or use mx.where"
+        )
+
+    return kernel
+
+
+def decline(ctx: Any, p: Any, *operands: Any) -> Any:
+    """Stand where a backend has no kernel: the primitive is decomposed."""
+    return NotImplemented
+
+
+def find_kernel(target: graph.Target, primitive: Any, value: Any, operands: Any) -> Any:
+    """Resolve the kernel for the class of ``primitive`` and its dtypes, once, and keep it."""
+    key = graph.dtype_key(operands, value)
+    table = target.kernels.setdefault(type(primitive), {})
+    found = table.get(key)
+    if found is None:
+        dtypes = tuple([o.dtype for o in operands]) or (value.dtype,)
+        found = table[key] = kernel_for(target, primitive, dtypes)
+    return found
+
+
+def kernel_for(target: graph.Target, primitive: Any, dtypes: Any) -> Callable[..., Any]:
+    """Return what to call for ``primitive``: core's own, the backend's, or ``decline``."""
+    make = CORE_KERNELS.get(primitive.name)
+    if make is not None:
+        return make(target)
+    return target.backend.kernel(primitive.name, dtypes) or decline
+
+
+def missing(target: graph.Target, value: Any, operands: Any, buffers: Any) -> Any:
+    """Compute ``value``, which no kernel took as it is."""
+    primitive = value.primitive
+    avals = tuple([o.aval for o in operands])
+    kernel = find_kernel(target, primitive, value, operands)
+    if isinstance(kernel, AdaptedKernel):
+        result = kernel.run(target.context, primitive, buffers, avals, value.aval)
+        if result is not NotImplemented:
+            return result
+    return compute(target, primitive, avals, buffers)
+
+
+def compute(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> Any:
+    """Run ``primitive`` by whole-program compilation, decomposition, or on the host."""
+    if type(target.backend).compile is not Backend.compile:
+        executable = _compiled_alone(target, primitive, avals)
+        if executable is not None:
+            results = executable(buffers)
+            return results[0] if primitive.outputs == 1 else tuple(results)
+    if primitive.decompose is not None:
+        results = Executable.of(decomposition(primitive, avals), target)(buffers)
+        return results[0] if primitive.outputs == 1 else tuple(results)
+    return fallback.on_host(target, primitive, avals, buffers)
+
+
+def _compiled_alone(target: graph.Target, primitive: Any, avals: Any) -> Any:
+    from ..base.program import Equation
+
+    out = primitive.abstract(*avals)
+    outs = out if type(out) is tuple else (out,)
+    n = len(avals)
+    variables = tuple(range(n, n + len(outs)))
+    equation = Equation(primitive, tuple(range(n)), variables)
+    program = Program(n, (), (equation,), variables, (*avals, *outs))
+    return Executable.native(program, target)
+
+
+def expansion_for(target: graph.Target) -> Callable[[Any, Any], Program | None]:
+    """Return what ``passes.decompose`` asks: the Program that replaces an equation, or None.
+
+    Bodies are inlined; so is what the backend has no kernel for.
+    """
+
+    def expansion(primitive: Any, avals: Any) -> Program | None:
+        body = getattr(primitive, "program", None)
+        if isinstance(body, Program) and primitive.name != "call":
+            return body
+        if primitive.decompose is None or primitive.name in CORE_KERNELS:
+            return None
+        dtypes = tuple([a.dtype for a in avals])
+        if kernel_for(target, primitive, dtypes) is not decline:
+            return None
+        return decomposition(primitive, avals)
+
+    return expansion
+
+
+_decompositions: dict[Any, Program] = {}
+_LARGEST_TABLE = 16_384
+
+
+def decomposition(primitive: Any, avals: Any) -> Program:
+    """Return the Program of ``primitive.decompose`` for operands of ``avals``; traced once."""
+    key = (primitive, avals)
+    try:
+        found = _decompositions.get(key)
+    except TypeError:
+        return _trace(primitive, avals)
+    if found is None:
+        if len(_decompositions) >= _LARGEST_TABLE:
+            _decompositions.clear()
+        found = _decompositions[key] = _trace(primitive, avals)
+    return found
+
+
+def _trace(primitive: Any, avals: Any) -> Program:
+    return trace_program(primitive.decompose, avals, placeholder)
+
+
+def transfer(value: Any, target: graph.Target) -> Any:
+    """Return the buffer of ``value`` on ``target``'s device; copied once while the Value lives."""
+    source = value.stream.target
+    if source is None or source is target:
+        return value.buffer
+    aval = value.aval
+    if not target.backend.supports_dtype(aval.dtype, target.device):
+        raise DTypeError(f"device {target.device} does not support {aval.dtype.name}")
+    copies = _copies.setdefault(value, {})
+    found = copies.get(target)
+    if found is None:
+        found = copies[target] = copy_buffer(source, target, value.buffer, aval)
+    return found
+
+
+def copy_buffer(source: graph.Target, target: graph.Target, buffer: Any, aval: Any) -> Any:
+    """Copy a buffer from one device to another, inside one backend or through the host."""
+    if source.backend is target.backend:
+        return target.backend.copy(buffer, aval.shape, aval.dtype, target.device)
+    data = source.backend.to_host(buffer, aval.shape, aval.dtype)
+    return target.backend.from_host(data, aval.shape, aval.dtype, target.device)
+
+
+
+_copies: Any = WeakKeyDictionary()
+
+
+def annotate(error: Exception, value: Any, operands: Any) -> None:
+    """Add to an error which operation failed, on what."""
+    if not getattr(error, "__notes__", None):
+        used = ", ".join(str(o) for o in operands)
+        error.add_note(f"while computing {value.primitive} of ({used})")
+
+
+graph.install(missing=missing, transfer=transfer, annotate=annotate)

@@ -1,0 +1,63 @@
+"""The reference backend: every primitive by its own NumPy definition. Slow, complete, the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..contract.backend import API_VERSION, Backend, BackendSpec
+from ..contract.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ..base.dtypes import Dtype
+
+
+@hookimpl
+def monel_backends() -> list[BackendSpec]:
+    """Declare the reference backend; anything else that is usable comes before it."""
+    return [BackendSpec("reference", ReferenceBackend, API_VERSION, priority=-100)]
+
+
+class ReferenceBackend(Backend):
+    """Buffers are NumPy arrays; a kernel is ``primitive.reference``."""
+
+    name = "reference"
+
+    def devices(self) -> Sequence[str]:
+        return ("reference",)
+
+    def allocate(self, shape: tuple[int, ...], dtype: Dtype, device: str) -> Any:
+        import numpy as np
+
+        return np.empty(shape, dtype.numpy)
+
+    def from_host(self, data: Any, shape: tuple[int, ...], dtype: Dtype, device: str) -> Any:
+        import numpy as np
+
+        return np.frombuffer(bytearray(data), dtype.numpy).reshape(shape)
+
+    def to_host(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> Any:
+        return buffer.tobytes()
+
+    def host_view(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> memoryview | None:
+        import numpy as np
+
+        if not buffer.flags.writeable and buffer.base is not None:
+            buffer = np.lib.stride_tricks.as_strided(buffer, writeable=True)
+        return memoryview(buffer.view(np.uint16) if dtype.name == "bfloat16" else buffer)
+
+    def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
+        return run_reference
+
+    def item(self, buffer: Any, dtype: Dtype) -> Any:
+        return buffer.item()
+
+
+def run_reference(ctx: Any, p: Any, *operands: Any) -> Any:
+    """Compute ``p`` by its NumPy definition."""
+    import numpy as np
+
+    out = p.reference(*operands)
+    if p.outputs == 1 and not isinstance(out, tuple):
+        return np.asarray(out)
+    return tuple([np.asarray(o) for o in out])

@@ -1,0 +1,1 @@
+"""The hot floor: recording and evaluating. Plain Python, compiled by Cython in the wheels."""

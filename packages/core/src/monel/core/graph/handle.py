@@ -1,0 +1,196 @@
+"""array: the user's handle, which points at a Value.
+
+An in-place update computes a new Value and points the same handle at it, so that every reference
+to the array sees the update and what was recorded before stays intact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import value as graph
+from .exporter import Exporter
+
+
+class Upper:
+    """What the handle calls in the modules above it; filled once by ``install``."""
+
+    __slots__ = (
+        "asarray",
+        "buffer",
+        "dlpack",
+        "dlpack_device",
+        "getitem",
+        "numpy",
+        "repr",
+        "select",
+        "setitem",
+        "state",
+        "to_scalar",
+    )
+
+
+upper = Upper()
+
+
+def install(**functions: Any) -> None:
+    """Fill the doors of ``Upper`` by name."""
+    for name, function in functions.items():
+        setattr(upper, name, function)
+
+
+class array(Exporter):
+    """A lazy n-dimensional array.
+
+    ``array(val, dtype=None)`` makes one from a Python scalar, a nested list or tuple, a NumPy
+    array, bytes or anything with the buffer protocol, DLPack or ``__array__``. Floats give float32,
+    ints int32 (int64 where they need it), NumPy's float64 gives float32.
+
+    Operations on arrays record a graph; ``mx.eval``, printing, ``item``, ``tolist`` and conversion
+    compute it.
+
+    Args:
+      val: What to convert.
+      dtype: The dtype of the result; inferred by default.
+    Raises:
+      ValueError: ``val`` is ragged, or holds what is no number.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.array([1, 2.5])
+      array([1, 2.5], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "value")
+
+    __array_priority__ = 1000
+
+    def __init__(self, val: Any, dtype: Any = None) -> None:
+        self.value = upper.asarray("array", val, dtype, True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The dimensions, as a tuple of ints."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The ``Dtype`` of the elements."""
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.value.size
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.value.dtype.size
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.value.size * self.value.dtype.size
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is int:
+            shape = self.value.shape
+            if shape:
+                n = shape[0]
+                if 0 <= index < n:
+                    return upper.select(self, 0, index)
+                if -n <= index < 0:
+                    return upper.select(self, 0, index + n)
+        elif type(index) is tuple and len(index) == 2:
+            first, second = index
+            if type(first) is slice and type(second) is int:
+                shape = self.value.shape
+                if first == _ALL and len(shape) >= 2 and 0 <= second < shape[1]:
+                    return upper.select(self, 1, second)
+        return upper.getitem(self, index)
+
+    def __setitem__(self, index: Any, update: Any) -> None:
+        self.value = upper.setitem(self, index, update)
+
+    def __len__(self) -> int:
+        if not self.value.shape:
+            raise TypeError("len() of a 0-dimensional array")
+        return self.value.shape[0]
+
+    def __iter__(self) -> Any:
+        if not self.value.shape:
+            raise TypeError("iteration over a 0-dimensional array")
+        return iter([self[i] for i in range(self.value.shape[0])])
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __bool__(self) -> bool:
+        return bool(upper.to_scalar(self, "bool"))
+
+    def __int__(self) -> int:
+        return int(upper.to_scalar(self, "int"))
+
+    def __float__(self) -> float:
+        return float(upper.to_scalar(self, "float"))
+
+    def __complex__(self) -> complex:
+        return complex(upper.to_scalar(self, "complex"))
+
+    def __index__(self) -> int:
+        return upper.to_scalar(self, "index")
+
+    def __format__(self, spec: str) -> str:
+        if self.value.shape:
+            if not spec:
+                return repr(self)
+            raise TypeError(
+                f"array.__format__: a format spec ({spec!r}) needs a scalar array, "
+                f"this one is {self.value}; convert it with tolist() or index it"
+            )
+        return format(upper.to_scalar(self, "format"), spec)
+
+    def __repr__(self) -> str:
+        return upper.repr(self)
+
+    def __bytes__(self) -> bytes:
+        return upper.buffer(self, "bytes").tobytes()
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return upper.buffer(self, "memoryview")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return upper.numpy(self, dtype, copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return upper.dlpack(self, **options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return upper.dlpack_device(self)
+
+    def __copy__(self) -> Any:
+        return wrap(self.value)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return wrap(self.value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return upper.state(self)
+
+
+_ALL = slice(None, None, None)
+
+
+def wrap(value: Any) -> Any:
+    """Return a new handle on ``value``."""
+    handle = array.__new__(array)
+    handle.value = value
+    return handle
+
+
+graph.install(array=wrap)

@@ -1,0 +1,218 @@
+"""Primitive: the base class that holds everything true of an operation on every backend.
+
+A primitive is a frozen dataclass of its parameters; its methods are its rules. Instances are
+interned: the same parameters give the same object, so that recording allocates no primitive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar, dataclass_transform
+from weakref import ref
+
+from ..base.errors import MissingRuleError
+from . import value as graph
+
+REGISTRY: dict[str, type[Primitive]] = {}
+
+_interned: dict[Any, Any] = {}
+_LARGEST_TABLE = 65_536
+
+
+@dataclass_transform(frozen_default=True)
+class PrimitiveMeta(type):
+    """Interns instances by class and parameters."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not cls.interned:
+            return super().__call__(*args, **kwargs)
+        key = (cls, args, *kwargs.items()) if kwargs else (cls, args)
+        try:
+            found = _interned.get(key)
+        except TypeError:
+            return super().__call__(*args, **kwargs)
+        if found is None:
+            found = super().__call__(*args, **kwargs)
+            if len(_interned) >= _LARGEST_TABLE:
+                _interned.clear()
+            _interned[key] = found
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A primitive applied to operands: what the conformance kit runs.
+
+    Attributes:
+      primitive: The instance with its parameters.
+      operands: NumPy arrays.
+      tolerance: Factor on the kit's tolerance for hard cases.
+    """
+
+    primitive: Any
+    operands: tuple[Any, ...]
+    tolerance: float = 1.0
+
+
+class Primitive(metaclass=PrimitiveMeta):
+    """An operation with rules; a subclass states its parameters as annotated fields.
+
+    Class attributes:
+      name: The name under which kernels register: ``"cumsum"``; third parties: ``"vendor::op"``.
+      export_name: The stable name in printed and exported graphs; by default the class's name.
+      outputs: Number of outputs.
+      view: A backend may return storage shared with operand 0.
+      effect: Never folded, merged or duplicated.
+      shape_dependent: Parameters hold a shape.
+      elementwise: Element i of the output depends only on element i of the operands.
+      dtype_operand: The operand whose dtype names the kernel.
+      nondifferentiable: Why there is no derivative, or None.
+      linear: None, ``"joint"`` or ``"each"``; ``linear_in`` names the operands (all by default).
+      zero_in: Operands whose derivative is zero.
+      placeholder: Stands for an input of a trace.
+      interned: One object for equal parameters; not where 1, 1.0 and True must differ, nor for
+        parameters that hold callables or data.
+    """
+
+    name: ClassVar[str] = ""
+    export_name: ClassVar[str] = ""
+    outputs: ClassVar[int] = 1
+    view: ClassVar[bool] = False
+    effect: ClassVar[bool] = False
+    shape_dependent: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+    required: ClassVar[bool] = False
+    dtype_operand: ClassVar[int] = 0
+    nondifferentiable: ClassVar[str | None] = None
+    linear: ClassVar[str | None] = None
+    linear_in: ClassVar[tuple[int, ...] | None] = None
+    zero_in: ClassVar[tuple[int, ...]] = ()
+    placeholder: ClassVar[bool] = False
+    interned: ClassVar[bool] = True
+
+    def __init_subclass__(cls, name: str = "", export_name: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name:
+            if name in REGISTRY and "::" not in name:
+                raise TypeError(f"primitive {name!r} is defined twice")
+            cls.name = name
+            cls.export_name = export_name or cls.__name__
+        dataclasses.dataclass(frozen=True, repr=False)(cls)
+        if name:
+            REGISTRY[name] = cls
+
+    def __str__(self) -> str:
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        if not fields:
+            return self.export_name
+        return f"{self.export_name} [{', '.join(_show(getattr(self, f.name)) for f in fields)}]"
+
+    __repr__ = __str__
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The static parameters by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def bind(self, *operands: Any, stream: Any = None) -> Any:
+        """Record this primitive on arrays; return an array, or a tuple for several outputs."""
+        return apply(self, operands, stream)
+
+    # The rules. ``abstract`` and ``reference`` are always given; ``batch``, ``jvp`` and ``vjp``
+    # may be derived (``primitives.derive``); ``decompose`` returns the same from other primitives.
+
+    def abstract(self, *operands: Any) -> Any:
+        """Return the aval of the output (a tuple for several), or raise ShapeError, DTypeError."""
+        raise MissingRuleError(f"{self.name} has no abstract rule")
+
+    def reference(self, *operands: Any) -> Any:
+        """Compute with NumPy: the meaning of the primitive."""
+        raise MissingRuleError(f"{self.name} has no reference")
+
+    decompose: Any = None
+    jvp: Any = None
+    vjp: Any = None
+    transpose: Any = None
+    batch: Any = None
+
+    @classmethod
+    def samples(cls, rng: Any) -> Iterator[Sample]:
+        """Yield applications that the conformance kit checks; ``rng`` is a NumPy Generator."""
+        return iter(())
+
+    @classmethod
+    def source_of(cls, rule: str) -> str | None:
+        """Return where a rule comes from: written, derived, decomposed, declared absent, or None."""
+        found = getattr(cls, rule, None)
+        if found is not None and found is not getattr(Primitive, rule):
+            owner = next(c for c in cls.__mro__ if rule in c.__dict__)
+            return "written" if owner is cls else "derived"
+        if rule in ("jvp", "vjp"):
+            if cls.nondifferentiable is not None:
+                return "declared absent"
+            if cls.linear is not None or cls.jvp is not None or cls.vjp is not None:
+                return "derived"
+        if rule == "batch" and cls.elementwise:
+            return "derived"
+        if rule in ("jvp", "vjp", "batch"):
+            return "decomposed" if cls.decompose is not None else None
+        return None
+
+
+def _show(parameter: Any) -> str:
+    return getattr(parameter, "name", None) or str(parameter)
+
+
+class Output(Primitive, name="output"):
+    """Output ``index`` of a Value with several outputs."""
+
+    index: int
+
+    def abstract(self, *operands: Any) -> Any:
+        raise MissingRuleError("output: its aval is that of the primitive with several outputs")
+
+
+def apply(primitive: Any, operands: tuple, stream: Any = None) -> Any:
+    """Record ``primitive`` on ``operands``, which are arrays; return arrays."""
+    values = tuple([operand.value for operand in operands])
+    made = record_values(primitive, values, stream)
+    wrap = graph.slots.array
+    if isinstance(made, tuple):
+        return tuple([wrap(v) for v in made])
+    return wrap(made)
+
+
+def record_values(primitive: Any, values: tuple, stream: Any = None) -> Any:
+    """Record ``primitive`` on Values; return the Value, or a tuple for several outputs."""
+    out = primitive.abstract(*values)
+    if stream is None:
+        stream = graph.slots.stream
+        if stream is None:
+            stream = graph.slots.current_stream()
+    else:
+        stream = graph.slots.to_stream(stream)
+    trace = graph.outermost(values)
+    several = type(out) is tuple
+    first = out[0] if several else out
+    dtype = first.dtype
+    made = graph.record(primitive, values, first.shape, dtype, first.size, stream, trace)
+    if primitive.effect and trace is not None:
+        trace.effects.append(made)
+    if graph.slots.listeners is not None:
+        graph.slots.listeners(made)
+    if not several:
+        return made
+    outputs = tuple(
+        [
+            graph.record(Output(i), (made,), aval.shape, aval.dtype, aval.size, stream, trace)
+            for i, aval in enumerate(out)
+        ]
+    )
+    made.outputs = [ref(output) for output in outputs]
+    return outputs
+
+
+def call(name: str, *operands: Any, **parameters: Any) -> Any:
+    """Bind the registered primitive ``name``: how rules below the families reach them."""
+    return apply(REGISTRY[name](**parameters), operands)

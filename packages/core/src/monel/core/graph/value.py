@@ -1,0 +1,495 @@
+"""Value, one vertex of the recorded graph, and the loop that evaluates it.
+
+A Value never changes except that evaluation fills its buffer and drops its operands. Walks are
+iterative, so that a chain of 100,000 operations needs no deep recursion.
+"""
+
+from __future__ import annotations
+
+import threading
+from sys import getrefcount
+from typing import Any
+from weakref import ref
+
+from ..base.avals import AbstractArray
+from ..base.errors import TraceError
+
+_serial = 0
+
+# Below this many elements neither donation nor fusion is worth deciding.
+DONATION_SIZE = 1024
+FUSION_SIZE = 8192
+
+# Kernels are found by the dtypes of at most 13 operands, four bits each below a leading one.
+_LARGEST_KEY = 1 << 52
+
+
+def dtype_key(operands: tuple, value: Any) -> int:
+    """Return the key under which the kernel for ``operands`` is kept; ``run`` computes the same."""
+    key = 1 if len(operands) else 16 + value.dtype.code
+    for operand in operands:
+        if key < _LARGEST_KEY:
+            key = key * 16 + operand.dtype.code
+    return key
+
+
+class Slots:
+    """What the hot floor calls in the modules above it, filled once by their ``install``.
+
+    Attributes:
+      stream: The default stream while no thread has chosen another, else None.
+      current_stream: () -> Stream: the calling thread's default stream.
+      to_stream: Any user's ``stream=`` argument -> Stream.
+      resolve: Stream -> Target, at the first evaluation on a stream.
+      missing: (target, value, operands, buffers) -> buffer: no kernel took the primitive.
+      transfer: (value, target) -> buffer of ``value`` on ``target``'s device.
+      fuse: (value, target) -> None: rewrites ``value`` into one fused operation where it pays.
+      scalar: (number, dtype) -> Value, weakly typed beside ``dtype``.
+      coerce: (function, x, other) -> Value of whatever else may stand beside an array.
+      promote: (function, kind, a, b) -> (a, b) in one dtype.
+      annotate: (error, value, operands) -> None: adds the operation's name to an error.
+      keep_dtype: (function, target, result) -> result of an in-place operation in target's dtype.
+      on_stream: (stream) -> context manager that makes it the thread's default.
+      listeners: Called with every recorded Value while something listens, else None.
+    """
+
+    __slots__ = (
+        "annotate",
+        "array",
+        "coerce",
+        "current_stream",
+        "fuse",
+        "keep_dtype",
+        "listeners",
+        "missing",
+        "on_stream",
+        "promote",
+        "resolve",
+        "scalar",
+        "stream",
+        "to_stream",
+        "transfer",
+    )
+
+    def __init__(self) -> None:
+        self.stream = None
+        self.listeners = None
+
+
+# Two names for one object: compiled code reads ``_slots`` as a C variable.
+slots = _slots = Slots()
+
+
+def install(**functions: Any) -> None:
+    """Fill slots by name; called once by each module that stands above."""
+    for name, function in functions.items():
+        setattr(slots, name, function)
+
+
+class Value:
+    """One vertex of the recorded graph.
+
+    Attributes:
+      primitive: The operation that makes it.
+      operands: The Values it is made of; dropped once it has run.
+      shape, dtype, size: Of the array; of the first output for a Value of several.
+      stream: Where it runs; None for a constant that no one has used yet.
+      buffer: The backend's storage once computed.
+      serial: Rises process-wide: operands are always older than their consumer.
+      trace: The outermost open trace that it descends from, or None.
+      state: None; the claim of an evaluation that runs it; or the error it failed with.
+      outputs: Of a Value of several outputs: weak references to its ``Output`` Values.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "buffer",
+        "dtype",
+        "operands",
+        "outputs",
+        "primitive",
+        "serial",
+        "shape",
+        "size",
+        "state",
+        "stream",
+        "trace",
+    )
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return str(AbstractArray(self.shape, self.dtype))
+
+    @property
+    def aval(self) -> AbstractArray:
+        return AbstractArray(self.shape, self.dtype)
+
+
+class Trace:
+    """One run of a user's function under a transform, open until its walk has ended.
+
+    Attributes:
+      name: The transform, for errors.
+      depth: How many traces were open in this thread before it; the outermost has the least.
+      serial: Values older than this can't descend from it.
+      evaluated: Weak references to Values that ran while it was open and kept their operands.
+      shapeless: Whether shapes must stay open in what is recorded.
+      effects: Values whose primitives have effects, in the order in which they were recorded.
+    """
+
+    __slots__ = ("depth", "effects", "evaluated", "name", "open", "serial", "shapeless")
+
+    def __init__(self, name: str, depth: int, shapeless: bool = False) -> None:
+        self.name = name
+        self.depth = depth
+        self.open = True
+        self.serial = _serial
+        self.evaluated: list[Any] = []
+        self.effects: list[Any] = []
+        self.shapeless = shapeless
+
+    def close(self) -> None:
+        """End the trace and let go of the operands of everything that has been evaluated."""
+        self.open = False
+        for reference in self.evaluated:
+            value = reference()
+            if value is not None and value.buffer is not None:
+                value.operands = ()
+        self.evaluated = []
+
+
+def outermost(operands: tuple) -> Any:
+    """Return the outermost open trace that ``operands`` descend from."""
+    found = None
+    for operand in operands:
+        trace = operand.trace
+        if trace is None:
+            continue
+        if trace.open:
+            if found is None or trace.depth < found.depth:
+                found = trace
+        elif operand.buffer is None:
+            check_live(operand)
+    return found
+
+
+def check_live(value: Any) -> None:
+    """Raise ``TraceError`` if ``value`` is, or needs, a placeholder whose trace has ended.
+
+    A Value that only captured such a trace's mark is given a new one, so this walks once.
+    """
+    stack = [value]
+    seen = set()
+    while stack:
+        v = stack.pop()
+        if v.serial in seen or v.buffer is not None or v.trace is None or v.trace.open:
+            continue
+        seen.add(v.serial)
+        if v.primitive.placeholder:
+            raise TraceError(
+                f"{v.trace.name}: an array of {v} that was traced by {v.trace.name} is used after "
+                f"its trace has ended; return it from the function instead of keeping it"
+            )
+        stack.extend(v.operands)
+    value.trace = None
+
+
+def record(
+    primitive: Any, operands: tuple, shape: tuple, dtype: Any, size: int, stream: Any, trace: Any
+) -> Any:
+    """Make the Value of ``primitive`` applied to ``operands``; everything has been checked."""
+    global _serial
+    _serial += 1
+    value = Value.__new__(Value)
+    value.primitive = primitive
+    value.operands = operands
+    value.shape = shape
+    value.dtype = dtype
+    value.size = size
+    value.stream = stream
+    value.serial = _serial
+    value.trace = trace
+    value.buffer = None
+    value.state = None
+    value.outputs = None
+    return value
+
+
+def last_serial() -> int:
+    """Return the serial number of the newest Value."""
+    return _serial
+
+
+class Target:
+    """Where the work of one stream runs: a backend's device with its resolved kernels.
+
+    Attributes:
+      backend: The ``Backend``.
+      device: The backend's own name of the device.
+      context: The ``Context`` of kernels that may not reuse an operand.
+      kernels: Primitive class -> {key of dtypes -> kernel}.
+      fusible: The backend's ``Fusion``, or None.
+      stream: A stream that resolved to this target.
+      find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
+    """
+
+    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "stream")
+
+    def __init__(self, backend: Any, device: str, find: Any) -> None:
+        self.backend = backend
+        self.device = device
+        self.find = find
+        self.kernels: dict = {}
+        self.fusible: Any = None
+        self.stream: Any = None
+        self.context: Any = Context(self, 0)
+
+
+class Context:
+    """What a kernel may ask of the evaluation that calls it.
+
+    Attributes:
+      dying: Bit i is set when operand i has no other owner; its memory may be reused for the
+        output if nothing else shares the storage.
+    """
+
+    __slots__ = ("dying", "target")
+
+    def __init__(self, target: Any, dying: int) -> None:
+        self.target = target
+        self.dying = dying
+
+    @property
+    def stream(self) -> Any:
+        return self.target.backend.current_stream(self.target.device)
+
+    @property
+    def device(self) -> str:
+        return self.target.device
+
+    def empty(self, shape: Any, dtype: Any) -> Any:
+        """Return fresh storage for an output."""
+        return self.target.backend.allocate(tuple(shape), dtype, self.target.device)
+
+
+def _owners(operands: tuple, i: int) -> int:
+    operand = operands[i]
+    return getrefcount(operand)
+
+
+def _buffer_owners(operands: tuple, i: int) -> int:
+    operand = operands[i]
+    buffer = operand.buffer
+    return getrefcount(buffer)
+
+
+def _sole_buffer_owners() -> int:
+    value = Value.__new__(Value)
+    value.buffer = object()
+    return _buffer_owners((value,), 0)
+
+
+# What ``_owners`` answers for a Value that only the tuple holds: it differs between compiled and
+# interpreted code, so it is measured. A Value's death is its last reference going away; asking for
+# the count before the kernel runs is the same question one instant earlier. A tracer shares the
+# buffer object of its primal, hence the second count. Whether the memory behind the buffer may be
+# reused is decided by the backend, from the storage's own count.
+_SOLE = _owners((Value.__new__(Value),), 0)
+_SOLE_BUFFER = _sole_buffer_owners()
+
+
+def sole_owners(operands: tuple, i: int) -> int:
+    """Return how many owners ``operands[i]`` has besides one reference by the tuple itself."""
+    return _owners(operands, i) - _SOLE
+
+
+def dying_operands(operands: tuple) -> int:
+    """Return the bit mask of the operands that die with their only consumer."""
+    mask = 0
+    for i in range(len(operands)):
+        extra = _owners(operands, i) - _SOLE
+        if extra == 0 or (extra < len(operands) and extra == _repeats(operands, i)):
+            if _buffer_owners(operands, i) == _SOLE_BUFFER:
+                mask |= 1 << i
+    return mask
+
+
+def _repeats(operands: tuple, i: int) -> int:
+    count = -1
+    for operand in operands:
+        if operand is operands[i]:
+            count += 1
+    return count
+
+
+# A Value that another thread runs is waited for; the wait is rare, so one condition serves all.
+_finished = threading.Condition()
+_waiting = 0
+
+
+def _wait_for(value: Any) -> None:
+    global _waiting
+    with _finished:
+        _waiting += 1
+        try:
+            while isinstance(value.state, list):
+                _finished.wait(0.05)
+        finally:
+            _waiting -= 1
+
+
+def evaluate(root: Any) -> None:
+    """Compute ``root`` and all that it needs, one kernel call a Value, on the calling thread."""
+    if root.buffer is not None:
+        return
+    stack = [root]
+    while stack:
+        value = stack[-1]
+        if value.buffer is not None:
+            stack.pop()
+            continue
+        operands = value.operands
+        if value.state is not None:
+            _settle(value, stack)
+            continue
+        if value.size >= FUSION_SIZE or (operands and operands[0].size >= FUSION_SIZE):
+            operands = _try_fuse(value, operands)
+        ready = True
+        for operand in operands:
+            if operand.buffer is None:
+                if operand.stream is None:
+                    operand.stream = value.stream
+                stack.append(operand)
+                ready = False
+        operand = None  # a loop variable is an owner, too
+        if ready:
+            stack.pop()
+            if value.buffer is None:
+                run(value, operands, stack)
+
+
+def _settle(value: Any, stack: list) -> None:
+    """A Value that failed raises again; one that another thread runs is waited for."""
+    state = value.state
+    if isinstance(state, BaseException):
+        raise state
+    if isinstance(state, list) and state is not stack:
+        _wait_for(value)
+
+
+def _try_fuse(value: Any, operands: tuple) -> tuple:
+    if value.stream is None or not operands:
+        return operands
+    target = value.stream.target
+    if target is None:
+        target = slots.resolve(value.stream)
+    if target.fusible is not None and (value.trace is None or not value.trace.open):
+        slots.fuse(value, target)
+        return value.operands
+    return operands
+
+
+def run(value: Any, operands: tuple, stack: list) -> None:
+    """Call the kernel of ``value``, whose operands are all computed."""
+    stream = value.stream
+    primitive = value.primitive
+    if stream is None:
+        # A constant that is evaluated for its own sake lives on the default stream.
+        stream = value.stream = slots.current_stream()
+    target = stream.target
+    if target is None:
+        target = slots.resolve(stream)
+    value.state = stack
+    try:
+        count = len(operands)
+        key = 1 if count else 16 + value.dtype.code
+        for operand in operands:
+            if key < _LARGEST_KEY:
+                key = key * 16 + operand.dtype.code
+            if operand.stream is not stream and operand.stream.target is not target:
+                _run_across(value, operands, target)
+                return
+        operand = None
+        table = target.kernels.get(type(primitive))
+        kernel = None if table is None else table.get(key)
+        if kernel is None:
+            kernel = target.find(target, primitive, value, operands)
+        context = target.context
+        keep = value.trace is not None and value.trace.open
+        if value.size >= DONATION_SIZE and not keep:
+            context = _donating(value, operands, target)
+        if count == 1:
+            result = kernel(context, primitive, operands[0].buffer)
+        elif count == 2:
+            result = kernel(context, primitive, operands[0].buffer, operands[1].buffer)
+        else:
+            result = kernel(context, primitive, *[o.buffer for o in operands])
+        if result is NotImplemented:
+            result = slots.missing(target, value, operands, [o.buffer for o in operands])
+        finish(value, result, keep)
+    except BaseException as error:
+        fail(value, error, operands)
+        raise
+
+
+def _donating(value: Any, operands: tuple, target: Any) -> Any:
+    # The recorded operands are let go of first, so that only the local tuple owns them.
+    value.operands = ()
+    mask = dying_operands(operands)
+    return Context(target, mask) if mask else target.context
+
+
+def _run_across(value: Any, operands: tuple, target: Any) -> None:
+    """Run ``value`` with copies of the operands that live on other devices."""
+    buffers = []
+    for operand in operands:
+        other = operand.stream.target
+        buffers.append(operand.buffer if other is target else slots.transfer(operand, target))
+    kernel = target.find(target, value.primitive, value, operands)
+    result = kernel(target.context, value.primitive, *buffers)
+    if result is NotImplemented:
+        result = slots.missing(target, value, operands, buffers)
+    finish(value, result, value.trace is not None and value.trace.open)
+
+
+def finish(value: Any, result: Any, keep: bool) -> None:
+    """Fill ``value`` with its ``result`` and let go of what it was made of."""
+    value.buffer = result
+    value.state = None
+    if keep:
+        value.trace.evaluated.append(ref(value))
+    else:
+        value.operands = ()
+    if value.outputs is not None:
+        _fill_outputs(value, result)
+    if _waiting:
+        with _finished:
+            _finished.notify_all()
+
+
+def _fill_outputs(value: Any, results: Any) -> None:
+    for reference in value.outputs:
+        output = reference()
+        if output is not None and output.buffer is None:
+            output.buffer = results[output.primitive.index]
+            if output.trace is not None and output.trace.open:
+                output.trace.evaluated.append(ref(output))
+            else:
+                output.operands = ()
+
+
+def fail(value: Any, error: BaseException, operands: tuple) -> None:
+    """Mark ``value`` as failed: it raises ``error`` again, and so does what depends on it."""
+    if isinstance(error, Exception):
+        slots.annotate(error, value, operands)
+        value.state = error
+    else:
+        # An interrupt is no property of the Value: evaluating it again may succeed.
+        value.state = None
+        value.operands = operands
+    if _waiting:
+        with _finished:
+            _finished.notify_all()

@@ -1,0 +1,1 @@
+"""Functions composed of primitives, with no rules of their own."""

@@ -1,0 +1,1 @@
+"""Passes: Program to Program. Each keeps inputs, outputs and their avals."""

@@ -1,0 +1,258 @@
+"""Fusion: runs of elementwise operations become one ``fused`` equation.
+
+In a Program, and at evaluation, where a Value that is about to run absorbs the operands that only
+it needs. Fusing never changes bits: each operation rounds as it would alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from ..base.avals import AbstractArray
+from ..base.dtypes import Dtype
+from ..base.program import Program
+from ..graph import value as graph
+from ..graph.primitive import REGISTRY, Primitive, apply
+from .rewrite import Rewriter
+
+Node = tuple[str, tuple[int, ...], Dtype]
+
+
+class Fused(Primitive, name="fused", export_name="Compiled"):
+    """A chain of elementwise operations, and perhaps one reduction, run as one.
+
+    Attributes:
+      nodes: ``(name, refs, dtype)`` in order; a ref below the number of operands is an operand,
+        the others are earlier nodes. All have the shape to which the operands broadcast.
+      results: The nodes (as refs) that are returned; one.
+      reduce: None or ``(name, axes)``, applied to the output.
+    """
+
+    nodes: tuple[Node, ...]
+    results: tuple[int, ...]
+    reduce: tuple[str, tuple[int, ...]] | None = None
+    nondifferentiable: ClassVar[str | None] = "it is made after all transforms"
+
+    def __str__(self) -> str:
+        names = [n[0] for n in self.nodes] + ([self.reduce[0]] if self.reduce else [])
+        return f"Compiled [{' '.join(names)}]"
+
+    def _run(self, operands: Any, bind: Any) -> Any:
+        env = list(operands)
+        for name, refs, dtype in self.nodes:
+            parameters = {"dtype": dtype} if name == "cast" else {}
+            env.append(bind(REGISTRY[name](**parameters), [env[r] for r in refs]))
+        out = env[self.results[0]]
+        if self.reduce is not None:
+            name, axes = self.reduce
+            out = bind(REGISTRY[name](axes=axes), [out])
+        return out
+
+    def abstract(self, *operands: Any) -> AbstractArray:
+        out: AbstractArray = self._run(operands, lambda p, xs: p.abstract(*xs))
+        return out
+
+    def reference(self, *operands: Any) -> Any:
+        return self._run(operands, lambda p, xs: p.reference(*xs))
+
+    def decompose(self, *operands: Any) -> Any:
+        return self._run(operands, lambda p, xs: apply(p, tuple(xs)))
+
+    @classmethod
+    def samples(cls, rng: Any) -> Iterator[Any]:
+        from ..base.dtypes import float32
+        from ..graph.primitive import Sample
+
+        x, y = (rng.standard_normal(s).astype("float32") for s in ((3, 4), (4,)))
+        nodes: tuple[Node, ...] = (("mul", (0, 1), float32), ("exp", (2,), float32))
+        yield Sample(cls(nodes, (3,)), (x, y))
+        yield Sample(cls(nodes, (3,), ("sum", (1,))), (x, y))
+
+
+def build(nodes: list[Any], operands: list[Any], reduce: Any) -> Fused:
+    """Return the Fused of ``nodes``, each (key, primitive, operand keys, dtype), oldest first."""
+    count = len(operands)
+    place = {key: i for i, key in enumerate(operands)}
+    place.update({key: count + i for i, (key, *_) in enumerate(nodes)})
+    body = tuple([(p.name, tuple([place[o] for o in ops]), dt) for _, p, ops, dt in nodes])
+    return Fused(body, (count + len(nodes) - 1,), reduce)
+
+
+def fuse_value(value: Any, target: Any) -> None:
+    """Let ``value`` absorb the elementwise operands that only it needs; called before it runs.
+
+    A candidate is taken once every consumer that it has is in the group: operands are always older
+    than their consumers, so visiting by falling serial number has counted them all.
+    """
+    fusion = target.fusible
+    primitive = value.primitive
+    root, reduce = value, None
+    if primitive.name in fusion.reductions:
+        (root,) = value.operands
+        reduce = (primitive.name, primitive.axes)
+        # Its owners are the reduction's tuple and the name above.
+        if root.buffer is not None or graph.sole_owners(value.operands, 0) != 1:
+            return
+    if not _takes(root, root, fusion) or root.state is not None:
+        return
+    members: list[Any] = []
+    uses: dict[int, list[Any]] = {}
+    heap: list[int] = []
+    _absorb(root, members, uses, heap)
+    operands: dict[int, Any] = {}
+    while heap:
+        serial = -heapq.heappop(heap)
+        entry = uses.pop(serial)
+        count, candidate, holder, index = entry
+        entry[1] = entry[2] = None
+        fits = (
+            len(members) < fusion.max_nodes
+            and len(operands) + len(heap) + len(candidate.operands) <= fusion.max_operands
+            and _takes(candidate, root, fusion)
+        )
+        # Owners: the consumers' tuples (counted) and this function's own name for it.
+        if fits:
+            candidate = None
+            fits = graph.sole_owners(holder, index) == count - 1
+            candidate = holder[index]
+        if fits:
+            _absorb(candidate, members, uses, heap)
+        else:
+            operands[serial] = candidate
+    if len(members) < (2 if reduce is None else 1) or len(operands) > fusion.max_operands:
+        return
+    nodes = [
+        (v.serial, v.primitive, [o.serial for o in v.operands], v.dtype) for v in reversed(members)
+    ]
+    value.primitive = build(nodes, list(operands), reduce)
+    value.operands = tuple(operands.values())
+
+
+def _absorb(v: Any, members: list[Any], uses: Any, heap: Any) -> None:
+    members.append(v)
+    for i, operand in enumerate(v.operands):
+        entry = uses.get(operand.serial)
+        if entry is None:
+            uses[operand.serial] = [1, operand, v.operands, i]
+            heapq.heappush(heap, -operand.serial)
+        else:
+            entry[0] += 1
+
+
+def _takes(v: Any, root: Any, fusion: Any) -> bool:
+    """Whether ``v`` may stand in a body with the shape of ``root``."""
+    return (
+        v.buffer is None
+        and v.state is None
+        and (v.trace is None or not v.trace.open)
+        and v.primitive.name in fusion.operations
+        and v.shape == root.shape
+        and v.stream is root.stream
+        and v.size >= fusion.min_size
+        and bool(v.operands)
+    )
+
+
+graph.install(fuse=fuse_value)
+
+
+def fuse_program(program: Program, fusion: Any) -> Program:
+    """Return ``program`` with runs of large elementwise equations fused."""
+    consumers: dict[int, list[int]] = {}
+    for number, equation in enumerate(program.equations):
+        for v in equation.operands:
+            consumers.setdefault(v, []).append(number)
+    outputs = set(program.outputs)
+    maker = {v: n for n, e in enumerate(program.equations) for v in e.outputs}
+    grouped: set[int] = set()
+    fused: dict[int, tuple[Fused, list[int]]] = {}
+    for number in range(len(program.equations) - 1, -1, -1):
+        if number in grouped:
+            continue
+        found = _group_equations(program, number, fusion, consumers, outputs, maker, grouped)
+        if found is not None:
+            group, primitive, operands = found
+            grouped.update(group)
+            fused[number] = (primitive, operands)
+    if not fused:
+        return program
+    rewriter = Rewriter(program)
+    for number, equation in enumerate(program.equations):
+        if number in fused:
+            primitive, operands = fused[number]
+            named = tuple([rewriter.env[v] for v in operands])
+            (out,) = equation.outputs
+            (rewriter.env[out],) = rewriter.add(primitive, named, [program.avals[out]])
+        elif number not in grouped:
+            rewriter.copy(equation)
+    return rewriter.finish()
+
+
+def _group_equations(
+    program: Program, number: int, fusion: Any, consumers: Any, outputs: Any, maker: Any, taken: Any
+) -> Any:
+    primitive, operands, outs = program.equations[number]
+    reduce = None
+    root = number
+    if primitive.name in fusion.reductions and len(operands) == 1:
+        inner = maker.get(operands[0])
+        if inner is None or inner in taken or operands[0] in outputs:
+            return None
+        if consumers[operands[0]] != [number]:
+            return None
+        root, reduce = inner, (primitive.name, primitive.axes)
+        outs = program.equations[inner].outputs
+    shape = program.avals[outs[0]].shape
+
+    def takes(n: int) -> bool:
+        p, ops, o = program.equations[n]
+        aval = program.avals[o[0]]
+        return (
+            n not in taken
+            and len(o) == 1
+            and bool(ops)
+            and p.name in fusion.operations
+            and aval.shape == shape
+            and aval.size >= fusion.min_size
+        )
+
+    if not takes(root):
+        return None
+    members = {root}
+    order: list[int] = []
+    inputs: list[int] = []
+    pending = {root}
+    while pending:
+        n = max(pending)
+        pending.discard(n)
+        order.append(n)
+        for v in program.equations[n].operands:
+            m = maker.get(v)
+            if m is not None and m in members:
+                continue
+            joins = (
+                m is not None
+                and takes(m)
+                and v not in outputs
+                and all(c in members for c in consumers[v])
+                and len(members) < fusion.max_nodes
+            )
+            if joins:
+                assert m is not None
+                members.add(m)
+                pending.add(m)
+    order.reverse()
+    made = {program.equations[n].outputs[0] for n in order}
+    for n in order:
+        for v in program.equations[n].operands:
+            if v not in made and v not in inputs:
+                inputs.append(v)
+    if len(inputs) > fusion.max_operands or len(order) < (2 if reduce is None else 1):
+        return None
+    nodes = []
+    for n in order:
+        p, ops, (out,) = program.equations[n]
+        nodes.append((out, p, ops, program.avals[out].dtype))
+    return {*order, number}, build(nodes, inputs, reduce), inputs

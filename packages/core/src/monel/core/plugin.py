@@ -1,0 +1,105 @@
+"""The contract: everything a backend, format or primitive plugin may import, besides the kit.
+
+Example:
+  >>> from monel.core.plugin import BackendSpec, hookimpl
+  >>> @hookimpl
+  ... def monel_backends():
+  ...     return [BackendSpec(name="toy", load=load, api_version=1)]
+"""
+
+from __future__ import annotations
+
+from .base.avals import AbstractArray
+from .base.dtypes import (
+    DTYPES,
+    Dtype,
+    bfloat16,
+    bool_,
+    complex64,
+    dtype_named,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .base.errors import (
+    AxisError,
+    BackendError,
+    DimensionError,
+    DTypeError,
+    MissingKernelError,
+    MissingRuleError,
+    MonelError,
+    OutOfBoundsError,
+    ShapeError,
+    TraceError,
+)
+from .base.program import Equation, Program
+from .contract.backend import (
+    API_VERSION,
+    Backend,
+    BackendSpec,
+    Fusion,
+    KernelBackend,
+    KernelTable,
+)
+from .contract.formats import Format, FormatError, HostTensor, LazyTensor, Source
+from .contract.hookspecs import hookimpl
+from .graph.handle import array
+from .graph.primitive import REGISTRY, Primitive, Sample
+
+__all__ = [
+    "API_VERSION",
+    "AbstractArray",
+    "AxisError",
+    "Backend",
+    "BackendError",
+    "BackendSpec",
+    "DTYPES",
+    "DTypeError",
+    "DimensionError",
+    "Dtype",
+    "Equation",
+    "Format",
+    "FormatError",
+    "Fusion",
+    "HostTensor",
+    "KernelBackend",
+    "KernelTable",
+    "LazyTensor",
+    "MissingKernelError",
+    "MissingRuleError",
+    "MonelError",
+    "OutOfBoundsError",
+    "Primitive",
+    "Program",
+    "REGISTRY",
+    "Sample",
+    "ShapeError",
+    "Source",
+    "TraceError",
+    "array",
+    "bfloat16",
+    "bool_",
+    "complex64",
+    "dtype_named",
+    "float16",
+    "float32",
+    "float64",
+    "hookimpl",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+]

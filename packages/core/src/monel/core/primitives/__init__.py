@@ -1,0 +1,1 @@
+"""Primitives: one file a family, one class a primitive, its public function below it."""

@@ -1,0 +1,155 @@
+"""What public functions do with their arguments before they bind: arrays, axes, shapes, dtypes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from ..base import dtypes
+from ..base.avals import check_shape
+from ..base.dtypes import Dtype
+from ..base.errors import AxisError, DTypeError, ShapeError
+from ..graph import value as graph
+from ..graph.handle import array, wrap
+from ..graph.primitive import REGISTRY
+from .convert import cast
+
+__all__: list[str] = []
+
+
+def operand(function: str, a: Any) -> Any:
+    """Return ``a`` as an array where MLX takes arrays only: scalars and lists are refused."""
+    if isinstance(a, array):
+        return a
+    if not isinstance(a, bool | int | float | complex | str):
+        if hasattr(a, "__array__") or hasattr(a, "__dlpack__"):
+            return array(a)
+    raise TypeError(
+        f"{function}: expected an array, got {type(a).__name__}; convert it with mx.array"
+    )
+
+
+def operand_or_scalar(function: str, a: Any) -> Any:
+    """Return ``a`` as an array where MLX takes Python scalars, too."""
+    return a if isinstance(a, array) else wrap(graph.slots.coerce(function, a, None))
+
+
+def operands(function: str, arrays: Any) -> list[Any]:
+    """Return the items of a list or tuple (or the rows of an array) as arrays."""
+    if isinstance(arrays, str) or not isinstance(arrays, Iterable):
+        raise TypeError(
+            f"{function}: expected a list or tuple of arrays, got {type(arrays).__name__}"
+        )
+    return [operand(function, a) for a in arrays]
+
+
+def integer(function: str, name: str, number: Any) -> int:
+    """Return ``number`` as an int; a float or a string is a ``TypeError``."""
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(
+            f"{function}: {name} must be an int, got {type(number).__name__}"
+        ) from None
+
+
+def integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
+    """Return a sequence of ints as a tuple."""
+    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+        raise TypeError(
+            f"{function}: {name} must be a sequence of ints, got {type(numbers).__name__}"
+        )
+    return tuple([integer(function, name, n) for n in numbers])
+
+
+def integer_or_integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
+    """Return one int, or a sequence of ints, as a tuple."""
+    if isinstance(numbers, tuple | list):
+        return tuple([integer(function, name, n) for n in numbers])
+    return (integer(function, name, numbers),)
+
+
+def shape_of(function: str, shape: Any) -> tuple[int, ...]:
+    """Return a ``shape`` argument, which may be one int, as a checked tuple."""
+    dimensions = integer_or_integers(function, "shape", shape)
+    check_shape(function, dimensions)
+    return dimensions
+
+
+def canonical_axis(function: str, axis: Any, x: Any, extra: int = 0) -> int:
+    """Return ``axis`` as a non-negative place among those of ``x`` (and ``extra`` new ones)."""
+    place = integer(function, "axis", axis)
+    ndim = len(x.shape) + extra
+    if not -ndim <= place < ndim:
+        raise AxisError(
+            f"{function}: axis {place} is out of bounds for array with {ndim} dimensions, "
+            f"{describe(x)}"
+        )
+    return place + ndim if place < 0 else place
+
+
+def canonical_axes(function: str, axis: Any, x: Any) -> tuple[int, ...]:
+    """Return an ``axis`` argument, None, one or several, as ascending places."""
+    if axis is None:
+        return tuple(range(len(x.shape)))
+    if not isinstance(axis, tuple | list):
+        return (canonical_axis(function, axis, x),)
+    axes = tuple(sorted([canonical_axis(function, a, x) for a in axis]))
+    if len(set(axes)) < len(axes):
+        raise AxisError(f"{function}: duplicate axes in {tuple(axis)} of {describe(x)}")
+    return axes
+
+
+def dtype_or(function: str, dtype: Any, default: Dtype) -> Dtype:
+    """Return a ``dtype=`` argument, ``default`` where it is None."""
+    if dtype is None:
+        return default
+    if not isinstance(dtype, Dtype):
+        raise TypeError(f"{function}: dtype must be a Dtype, got {type(dtype).__name__}")
+    return dtype
+
+
+def promoted(arrays: list[Any], stream: Any = None) -> list[Any]:
+    """Cast arrays to the dtype in which they meet."""
+    dtype = dtypes.promote_all([a.dtype for a in arrays])
+    return [cast(a, dtype, stream) for a in arrays]
+
+
+def floating(x: Any, stream: Any = None) -> Any:
+    """Cast integers and bool to float32."""
+    return x if x.dtype.inexact else cast(x, dtypes.float32, stream)
+
+
+def check_inexact(function: str, *arrays: Any) -> None:
+    """Raise ``DTypeError`` unless all arrays are floating or complex."""
+    for x in arrays:
+        if not x.dtype.inexact:
+            raise DTypeError(
+                f"{function}: Only inexact types are supported, got {describe(x)}; "
+                f"cast it with astype(mx.float32)"
+            )
+
+
+def check_same_shape(function: str, first: Any, other: Any) -> None:
+    """Raise ``ShapeError`` unless both have one shape."""
+    if first.shape != other.shape:
+        raise ShapeError(
+            f"{function}: expected arrays of one shape, got {describe(first)} and {describe(other)}"
+        )
+
+
+def describe(x: Any) -> str:
+    """Return an array's aval for an error: ``float32[2,3]``."""
+    return str(x.value) if isinstance(x, array) else str(x)
+
+
+def stays_open(x: Any) -> bool:
+    """Return whether ``x`` is traced with open shapes, so that no parameter may hold one."""
+    trace = x.value.trace
+    return trace is not None and trace.open and trace.shapeless
+
+
+def call_on(stream: Any, name: str, *operands: Any, **parameters: Any) -> Any:
+    """Bind the primitive ``name`` on ``stream``."""
+    return REGISTRY[name](**parameters).bind(*operands, stream=stream)

@@ -1,0 +1,243 @@
+"""Conversion: cast, bitcast, copy, stop_gradient; promotion of mixed operands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..base import dtypes
+from ..base.avals import AbstractArray
+from ..base.dtypes import Dtype
+from ..base.errors import DTypeError, ShapeError
+from ..graph import value as graph
+from ..graph.handle import array, wrap
+from ..graph.primitive import Primitive, Sample, call, record_values
+from .kinds import Elementwise, View
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["stop_gradient", "view"]
+
+
+class Cast(Elementwise, name="cast", export_name="AsType"):
+    """The elements converted to ``dtype``: C's rules; to bool: whether not zero."""
+
+    required = True
+    dtype: Dtype
+
+    def abstract(self, x: Any) -> AbstractArray:
+        return AbstractArray(x.shape, self.dtype)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            if x.dtype.kind == "c" and self.dtype.name != "complex64":
+                x = x.real
+            if self.dtype.integral and x.dtype.kind not in "iub":
+                return _float_to_integer(x, self.dtype)
+            return x.astype(self.dtype.numpy)
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        return (cast(tangents[0], self.dtype),)
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        return (cast(cotangents[0], primals[0].dtype),)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        x = (4 * rng.standard_normal((2, 3))).astype("float32")
+        for dtype in dtypes.DTYPES:
+            yield Sample(cls(dtype=dtype), (abs(x) if dtype.name.startswith("u") else x,))
+        yield Sample(cls(dtype=dtypes.float32), (np_arange(5),))
+
+
+def np_arange(n: int) -> Any:
+    """Return int32 0 .. n - 1 as a NumPy array."""
+    import numpy as np
+
+    return np.arange(n, dtype="int32")
+
+
+def _float_to_integer(x: Any, dtype: Dtype) -> Any:
+    """Truncate through int64, so that what is out of range wraps instead of being undefined."""
+    import numpy as np
+
+    wide = np.asarray(x, dtype=np.float64)
+    return wide.astype(np.uint64 if dtype.name == "uint64" else np.int64).astype(dtype.numpy)
+
+
+def cast(x: Any, dtype: Dtype, stream: Any = None) -> Any:
+    """Convert an array to ``dtype``; the array itself where it has it."""
+    return x if x.dtype is dtype else Cast(dtype=dtype).bind(x, stream=stream)
+
+
+class Bitcast(Primitive, name="bitcast", export_name="View"):
+    """The bytes of the last axis read as another dtype; its length scales with the item size."""
+
+    required = True
+    dtype: Dtype
+    nondifferentiable = "the bits of a number are no smooth function of it"
+
+    def abstract(self, x: Any) -> AbstractArray:
+        old, new = x.dtype.size, self.dtype.size
+        if old == new:
+            return AbstractArray(x.shape, self.dtype)
+        if not x.shape:
+            raise ShapeError(f"view: a scalar of {x.dtype} can't be seen as {self.dtype}")
+        last = x.shape[-1] * old
+        if last % new:
+            raise ShapeError(
+                f"view: the last axis of {x} has {last} bytes, no multiple of {new} ({self.dtype})"
+            )
+        return AbstractArray((*x.shape[:-1], last // new), self.dtype)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        if not x.shape:
+            return np.ascontiguousarray(x).reshape(1).view(self.dtype.numpy).reshape(())
+        shape = (*x.shape[:-1], x.shape[-1] * x.dtype.itemsize // self.dtype.size)
+        return np.ascontiguousarray(x).view(self.dtype.numpy).reshape(shape)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x,), (d,) = operands, dims
+        if d == x.ndim - 1:
+            x, d = call("transpose", x, axes=(d, *range(d))), 0
+        if x.ndim == 1 and x.dtype.size != self.dtype.size:
+            raise ShapeError(f"view: a scalar of {x.dtype} can't be seen as {self.dtype}")
+        return self.bind(x), d
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        x = rng.standard_normal((2, 4)).astype("float32")
+        yield Sample(cls(dtype=dtypes.uint32), (x,))
+        yield Sample(cls(dtype=dtypes.int8), (x,))
+        yield Sample(cls(dtype=dtypes.uint64), (x,))
+
+
+class Copy(Elementwise, name="copy"):
+    """The operand in storage of its own."""
+
+    required = True
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return x.copy()
+
+    def partial(self, i: int, ct: Any, out: Any, operands: Any) -> Any:
+        return ct
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        for shape in [(3,), (2, 0), ()]:
+            yield Sample(cls(), (rng.standard_normal(shape).astype("float32"),))
+
+
+class StopGradient(View, name="stop_gradient"):
+    """The operand, through which no derivative flows."""
+
+    elementwise = True
+    linear = None
+    zero_in = (0,)
+
+    def abstract(self, x: Any) -> AbstractArray:
+        return x.aval
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        return (None,)
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        return (None,)
+
+    def decompose(self, x: Any) -> Any:
+        return call("reshape", x, shape=x.shape)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        return self.bind(operands[0]), dims[0]
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        yield Sample(cls(), (rng.standard_normal((2, 3)).astype("float32"),))
+
+
+class Depends(Primitive, name="depends"):
+    """The first operands, computed only after the others: each output is its operand."""
+
+    count: int
+    linear = "joint"
+
+    def abstract(self, *operands: Any) -> Any:
+        return tuple([x.aval for x in operands[: self.count]])
+
+    def reference(self, *operands: Any) -> Any:
+        return operands[: self.count]
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        return tuple(tangents[: self.count])
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        return tuple(cotangents) + (None,) * (len(primals) - self.count)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        return self.bind(*operands), tuple(dims[: self.count])
+
+
+def stop_gradient(a: Any, /, *, stream: Any = None) -> Any:
+    """Return ``a`` as a constant of every derivative.
+
+    Args:
+      a: Array of any shape and dtype.
+    Returns:
+      The same array; gradients do not flow through it.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0))
+      array(3, dtype=float32)
+    """
+    value = a.value if type(a) is array else graph.slots.coerce("stop_gradient", a, None)
+    return wrap(record_values(StopGradient(), (value,), stream))
+
+
+def view(a: Any, dtype: Dtype, stream: Any = None) -> Any:
+    """Return the bytes of ``a`` seen as ``dtype``; the last axis scales with the item sizes.
+
+    Raises:
+      ShapeError: The last axis is no multiple of the new item size.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.view(mx.array([1.0]), mx.uint32)
+      array([1065353216], dtype=uint32)
+    """
+    value = a.value if type(a) is array else graph.slots.coerce("view", a, None)
+    if not isinstance(dtype, Dtype):
+        raise TypeError(f"view: dtype must be a Dtype, got {type(dtype).__name__}")
+    if value.dtype is dtype:
+        return wrap(value)
+    return Bitcast(dtype=dtype).bind(wrap(value), stream=stream)
+
+
+def promote_values(function: str, kind: str, a: Any, b: Any, stream: Any) -> Any:
+    """Cast two Values to the dtype in which ``kind`` of operation meets; the slow path."""
+    dtype = dtypes.promote(a.dtype, b.dtype)
+    if kind == "bool":
+        dtype = dtypes.bool_
+    elif kind == "float" and not dtype.inexact:
+        dtype = dtypes.float32
+    return cast(wrap(a), dtype, stream).value, cast(wrap(b), dtype, stream).value
+
+
+def keep_dtype(function: str, target: Any, result: Any) -> Any:
+    """Return the result of an in-place operation; integers can't be divided in place."""
+    if function == "divide" and not target.dtype.inexact:
+        raise DTypeError(
+            f"divide: an array of {target.dtype} can't be divided in place, since the result is "
+            f"{result.dtype}; write a = a / b, or use //="
+        )
+    return result
+
+
+graph.install(promote=promote_values, keep_dtype=keep_dtype)

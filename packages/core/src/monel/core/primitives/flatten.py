@@ -1,0 +1,120 @@
+"""Reshapes of neighbouring axes that hold no dimension of their operand: flatten and unflatten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..base.avals import AbstractArray
+from ..base.errors import AxisError, ShapeError
+from ..graph.primitive import Sample
+from . import shape as views
+from .arguments import stays_open
+from .kinds import View, move_axis
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__: list[str] = []
+
+
+class Flatten(View, name="flatten"):
+    """The axes from ``start`` to ``end``, inclusive, made one."""
+
+    start: int
+    end: int
+
+    def abstract(self, x: Any) -> AbstractArray:
+        if not 0 <= self.start <= self.end < x.ndim:
+            raise AxisError(f"flatten: axes {self.start} to {self.end} are out of bounds for {x}")
+        before, after = x.shape[: self.start], x.shape[self.end + 1 :]
+        one = math.prod(x.shape[self.start : self.end + 1])
+        return AbstractArray((*before, one, *after), x.dtype)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return x.reshape(self.abstract(x).shape)
+
+    def transpose(self, ct: Any, i: int, operands: Any) -> Any:
+        return views.reshape_like(ct, operands[0])
+
+    def decompose(self, x: Any) -> Any:
+        return views.Reshape(shape=self.abstract(x).shape).bind(x)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x,), (d,) = operands, dims
+        return Flatten(self.start + 1, self.end + 1).bind(move_axis(x, d, 0)), 0
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        for shape, start, end in [((2, 3), 0, 1), ((2, 3, 4), 1, 2), ((2, 0, 3), 0, 1), ((3,), 0, 0)]:
+            x = rng.standard_normal(shape).astype("float32")
+            yield Sample(cls(start=start, end=end), (x,))
+
+
+class Unflatten(View, name="unflatten"):
+    """``axis`` divided into axes of lengths ``shape``, of which one may be -1: what is left."""
+
+    axis: int
+    shape: tuple[int, ...]
+
+    def abstract(self, x: Any) -> AbstractArray:
+        if not 0 <= self.axis < x.ndim:
+            raise AxisError(f"unflatten: axis {self.axis} is out of bounds for {x}")
+        parts = infer("unflatten", self.shape, x.shape[self.axis], x)
+        return AbstractArray((*x.shape[: self.axis], *parts, *x.shape[self.axis + 1 :]), x.dtype)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return x.reshape(self.abstract(x).shape)
+
+    def transpose(self, ct: Any, i: int, operands: Any) -> Any:
+        return flatten_axes(ct, self.axis, self.axis + len(self.shape) - 1)
+
+    def decompose(self, x: Any) -> Any:
+        return views.Reshape(shape=self.abstract(x).shape).bind(x)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x,), (d,) = operands, dims
+        return Unflatten(self.axis + 1, self.shape).bind(move_axis(x, d, 0)), 0
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        for shape, axis, parts in [((6,), 0, (2, 3)), ((2, 4), 1, (-1, 2)), ((0, 3), 0, (0, 2))]:
+            x = rng.standard_normal(shape).astype("float32")
+            yield Sample(cls(axis=axis, shape=parts), (x,))
+
+
+def infer(function: str, shape: tuple[int, ...], size: int, x: Any) -> tuple[int, ...]:
+    """Return ``shape`` with its -1 replaced, so that its product is ``size``."""
+    known = math.prod([n for n in shape if n != -1])
+    unknown = shape.count(-1)
+    if unknown > 1:
+        raise ShapeError(f"{function}: can only infer one dimension of {shape} for {x}")
+    if unknown:
+        if not known:
+            raise ShapeError(f"{function}: cannot infer the -1 in {shape} of an empty {x}")
+        if size % known == 0:
+            return tuple([size // known if n == -1 else n for n in shape])
+    if unknown or known != size or min(shape, default=0) < 0:
+        raise ShapeError(f"{function}: cannot reshape {size} elements into {shape}, of {x}")
+    return shape
+
+
+def flatten_axes(x: Any, start: int, end: int, stream: Any = None) -> Any:
+    """Make the axes from ``start`` to ``end`` one; a scalar gets its first axis."""
+    if not x.shape:
+        return views.ExpandDims(axes=(0,)).bind(x, stream=stream)
+    if start == end:
+        return x
+    flatten = Flatten(start=start, end=end)
+    if stays_open(x):
+        return flatten.bind(x, stream=stream)
+    return views.Reshape(shape=flatten.abstract(x).shape).bind(x, stream=stream)
+
+
+def unflatten_axis(x: Any, axis: int, shape: tuple[int, ...], stream: Any = None) -> Any:
+    """Divide ``axis`` into axes of lengths ``shape``, of which one may be -1."""
+    unflatten = Unflatten(axis=axis, shape=shape)
+    if stays_open(x):
+        return unflatten.bind(x, stream=stream)
+    return views.Reshape(shape=unflatten.abstract(x).shape).bind(x, stream=stream)

@@ -1,0 +1,175 @@
+"""The kinds of primitives from which most rules follow: elementwise, and views.
+
+An elementwise primitive gives ``partial``; a linear one gives ``transpose`` (see ``derive``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..base.avals import AbstractArray
+from ..base.dtypes import float32
+from ..base.errors import DTypeError, ShapeError
+from ..graph import value as graph
+from ..graph.handle import array, wrap
+from ..graph.operators import broadcast_shapes
+from ..graph.primitive import Primitive, call, record_values
+
+
+class Elementwise(Primitive):
+    """Element i of the output depends only on element i of the operands, which broadcast.
+
+    A subclass gives ``partial(i, ct, out, operands)``: ``ct`` times the derivative by operand i,
+    or None where that is zero. jvp, vjp and batching follow.
+    """
+
+    elementwise: ClassVar[bool] = True
+    partial: ClassVar[Any] = None
+    result: ClassVar[Any] = None
+    takes: ClassVar[str] = "number"
+
+    def abstract(self, *operands: Any) -> Any:
+        first = operands[0]
+        shape_ = first.shape
+        for other in operands[1:]:
+            if other.dtype is not first.dtype:
+                raise DTypeError(
+                    f"{self.name}: operands must have one dtype, got {first} and {other}"
+                )
+            if other.shape != shape_:
+                shape_ = broadcast_shapes(self.name, shape_, other.shape)
+        self.check_dtype(first)
+        if self.result is None and shape_ == first.shape:
+            return first if isinstance(first, AbstractArray) else first.aval
+        return AbstractArray(shape_, self.result or first.dtype)
+
+    def check_dtype(self, operand: Any) -> None:
+        """Raise ``DTypeError`` unless ``takes`` admits the dtype of ``operand``."""
+        dtype = operand.dtype
+        if self.takes == "inexact" and not dtype.inexact:
+            raise DTypeError(f"{self.name}: expected a floating or complex dtype, got {operand}")
+        if self.takes == "real" and dtype.name == "complex64":
+            raise DTypeError(f"{self.name}: complex64 is not ordered, got {operand}")
+        if self.takes == "bits" and dtype.inexact:
+            raise DTypeError(f"{self.name}: expected integers or bool, got {operand}")
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        (out,) = outputs
+        total = None
+        for i, tangent in enumerate(tangents):
+            if tangent is None:
+                continue
+            term = self.partial(i, tangent, out, primals)
+            if term is not None:
+                total = term if total is None else call("add", total, term)
+        if total is not None and total.shape != out.shape:
+            total = broadcast_like(total, out)
+        return (total,)
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        (ct,), (out,) = cotangents, outputs
+        conjugate = out.dtype.name == "complex64"
+        if conjugate:
+            ct = call("conj", ct)
+        found: list[Any] = [None] * len(primals)
+        for i in wanted:
+            term = self.partial(i, ct, out, primals)
+            if term is None:
+                continue
+            found[i] = unbroadcast(call("conj", term) if conjugate else term, primals[i])
+        return tuple(found)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        arrays, d = align(operands, dims)
+        return self.bind(*arrays), d
+
+
+def align(operands: Any, dims: Any) -> tuple[list[Any], int]:
+    """Give batched operands one batch axis at one place, so that they broadcast element by element.
+
+    Where all batched operands have the same rank and axis, and the others are scalars, nothing
+    moves. Else the batch axis comes first and ranks are filled with axes of length 1 behind it.
+    """
+    batched = {(x.ndim, d) for x, d in zip(operands, dims, strict=True) if d is not None}
+    others = [x.ndim for x, d in zip(operands, dims, strict=True) if d is None]
+    if len(batched) == 1:
+        ((ndim, d),) = batched
+        if all(n < ndim - d for n in others):
+            return list(operands), d
+    rank = max(
+        [x.ndim - 1 for x, d in zip(operands, dims, strict=True) if d is not None] + others
+    )
+    moved = []
+    for x, d in zip(operands, dims, strict=True):
+        if d is not None:
+            x = move_axis(x, d, 0)
+            missing = rank - (x.ndim - 1)
+            if missing:
+                x = call("expand_dims", x, axes=tuple(range(1, 1 + missing)))
+        moved.append(x)
+    return moved, 0
+
+
+def unbroadcast(ct: Any, like: Any) -> Any:
+    """Sum ``ct`` over the axes along which ``like`` was broadcast to its shape.
+
+    No dimension is copied into a parameter: which axes are summed depends only on the pattern of
+    ones, which is part of every compiled function's key.
+    """
+    if ct.shape == like.shape:
+        return ct
+    lead = ct.ndim - like.ndim
+    ones = [
+        lead + i for i, n in enumerate(like.shape) if n == 1 and ct.shape[lead + i] != 1
+    ]
+    summed = call("sum", ct, axes=tuple(range(lead)) + tuple(ones))
+    return call("expand_dims", summed, axes=tuple(i - lead for i in ones)) if ones else summed
+
+
+def move_axis(x: Any, source: int, destination: int) -> Any:
+    """Move one axis; returns ``x`` itself where nothing moves."""
+    if source == destination:
+        return x
+    order = [i for i in range(x.ndim) if i != source]
+    order.insert(destination, source)
+    return call("transpose", x, axes=tuple(order))
+
+
+def broadcast_like(x: Any, like: Any) -> Any:
+    """Broadcast ``x`` to the shape of ``like``, which stays open inside a shapeless trace."""
+    if x.shape == like.shape:
+        return x
+    trace = like.value.trace
+    if trace is not None and trace.open and trace.shapeless:
+        return call("broadcast_like", x, like)
+    return call("broadcast", x, shape=like.shape)
+
+
+class View(Primitive):
+    """One operand, linear, and the result may share its storage."""
+
+    view: ClassVar[bool] = True
+    linear: ClassVar[str | None] = "joint"
+
+
+def check_rank(function: str, operand: Any, rank: int) -> None:
+    """Raise ``ShapeError`` unless ``operand`` has ``rank`` dimensions."""
+    if len(operand.shape) != rank:
+        raise ShapeError(f"{function}: expected {rank} dimensions, got {operand}")
+
+
+def scalar_like(number: Any, like: Any) -> Any:
+    """Return the scalar array ``number`` of exactly the dtype of ``like``."""
+    value = graph.slots.scalar("scalar", number, like.dtype)
+    made = wrap(value)
+    return made if value.dtype is like.dtype else call("cast", made, dtype=like.dtype)
+
+
+def unary(
+    primitive: Any, function: str, a: Any, stream: Any = None, floating: bool = False
+) -> Any:
+    """Record a unary elementwise primitive; ``floating`` casts integers and bool to float32."""
+    value = a.value if type(a) is array else graph.slots.coerce(function, a, None)
+    if floating and not value.dtype.inexact:
+        value = call("cast", wrap(value), dtype=float32).value
+    return wrap(record_values(primitive, (value,), stream))

@@ -1,0 +1,270 @@
+"""compile: trace once a signature, then one call of the backend for the whole function."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ..base.errors import DTypeError
+from ..base.program import Program
+from ..base.tree import LEAF, Constant, flatten, restore, swap, unflatten
+from ..execute.executables import Executable
+from ..execute.kernels import core_kernel
+from ..graph import value as graph
+from ..graph.capture import capture, inline
+from ..graph.handle import array, wrap
+from ..graph.primitive import Primitive, apply
+from ..primitives.derive import placeholder
+from .tracing import check_callable, open_trace, tracing
+
+__all__ = ["compile", "disable_compile", "enable_compile"]
+
+# Signatures kept for each compiled function; the least recently used goes.
+LARGEST_CACHE = 512
+
+_disabled = os.environ.get("MONEL_DISABLE_COMPILE", "") not in ("", "0")
+
+
+def disable_compile() -> None:
+    """Make compiled functions call their Python function; as ``MONEL_DISABLE_COMPILE=1`` does."""
+    global _disabled
+    _disabled = True
+
+
+def enable_compile() -> None:
+    """Undo ``disable_compile`` or the environment's ``MONEL_DISABLE_COMPILE``."""
+    global _disabled
+    _disabled = False
+
+
+class Call(Primitive, name="call"):
+    """A call of a compiled function: one node, one call of the backend."""
+
+    interned: ClassVar[bool] = False
+    nondifferentiable: ClassVar[str | None] = None
+    program: Program
+    function: str
+    outputs: int = 1
+
+    def __hash__(self) -> int:
+        return id(self.program)
+
+    def __str__(self) -> str:
+        return f"Call [{self.function}, {len(self.program.equations)} equations]"
+
+    def abstract(self, *operands: Any) -> Any:
+        avals = self.program.out_avals
+        return avals[0] if self.outputs == 1 else avals
+
+    def decompose(self, *operands: Any) -> Any:
+        made = inline(self.program, operands)
+        return made[0] if self.outputs == 1 else tuple(made)
+
+
+@core_kernel("call")
+def _call_kernel(target: Any) -> Callable[..., Any]:
+    def kernel(ctx: Any, p: Any, *operands: Any) -> Any:
+        results = Executable.of(p.program, target, True, ctx.dying)(operands)
+        return results[0] if p.outputs == 1 else tuple(results)
+
+    return kernel
+
+
+class _Traced:
+    """One signature of a compiled function."""
+
+    __slots__ = ("captured", "primitive", "result", "state")
+
+    def __init__(self, primitive: Call | None, result: Any, state: Any) -> None:
+        self.primitive = primitive
+        self.result = result
+        self.state = state
+
+
+def compile(
+    fun: Callable[..., Any],
+    inputs: Any = None,
+    outputs: Any = None,
+    shapeless: bool = False,
+) -> Callable[..., Any]:
+    """Return ``fun`` compiled: traced once for each signature, then run as one program.
+
+    The signature is the structure of the arguments, shapes and dtypes of their arrays, and the
+    values of all else (numbers, strings, None). What the function captures is frozen at the trace.
+
+    Args:
+      fun: A function of trees of arrays and constants, without side effects but on ``outputs``.
+      inputs: A list or dict of arrays that the function reads besides its arguments, live.
+      outputs: A list or dict that the function writes, live; such as ``mx.random.state``.
+      shapeless: Trace once for all shapes of one rank; shapes are inferred anew at each call.
+    Returns:
+      A function that behaves like ``fun``.
+    Raises:
+      ValueError: An argument is neither an array nor a constant; a value is asked for in the trace.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.compile(lambda x: mx.exp(-x) * 2)(mx.array(0.0))
+      array(2, dtype=float32)
+    """
+    check_callable("compile", fun)
+    for what, tree in (("inputs", inputs), ("outputs", outputs)):
+        if tree is not None and not isinstance(tree, dict | list):
+            raise TypeError(f"compile: {what} must be a list or dict, got {type(tree).__name__}")
+    compiled = _Compiled(fun, inputs, outputs, shapeless)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return compiled(args, kwargs)
+
+    wrapped = functools.wraps(fun, updated=())(call) if hasattr(fun, "__name__") else call
+    if hasattr(fun, "__signature__") or hasattr(fun, "__code__"):
+        wrapped.__wrapped__ = fun  # type: ignore[attr-defined]
+    return wrapped
+
+
+class _Compiled:
+    """A compiled function: its Python function, live containers, and traces by signature."""
+
+    def __init__(self, fun: Any, inputs: Any, outputs: Any, shapeless: bool) -> None:
+        self.fun = fun
+        self.inputs = inputs
+        self.outputs = outputs
+        self.shapeless = shapeless
+        self.name = getattr(fun, "__name__", type(fun).__name__)
+        self.cache: OrderedDict[Any, _Traced] = OrderedDict()
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _disabled or tracing():
+            return self.fun(*args, **kwargs)
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), array, leaves)
+        live = len(leaves)
+        state = flatten(self.inputs, array, leaves)
+        stream = graph.slots.current_stream()
+        avals = tuple([(leaf.value.shape, leaf.value.dtype) for leaf in leaves])
+        key = (structure, state, avals, stream.device)
+        traced = self.cache.get(key)
+        if traced is None:
+            _check_constants(structure)
+            traced = self._trace(args, kwargs, leaves[:live], leaves[live:])
+            self.cache[key] = traced
+            if len(self.cache) > LARGEST_CACHE:
+                self.cache.popitem(last=False)
+        made: Any = ()
+        if traced.primitive is not None:
+            made = apply(traced.primitive, tuple(leaves))
+            made = made if isinstance(made, tuple) else (made,)
+        supply = iter(made)
+        result = unflatten(traced.result, supply)
+        if self.outputs is not None:
+            _assign(self.outputs, traced.state, supply)
+        return result
+
+    def _trace(self, args: Any, kwargs: Any, leaves: list[Any], state: list[Any]) -> _Traced:
+        undo: list[Any] = []
+        written: list[Any] = []
+        with open_trace("compile", self.shapeless) as trace:
+            values: list[Any] = []
+
+            def replace(leaf: array) -> array:
+                v = placeholder(leaf.shape, leaf.dtype, trace, leaf.value.stream)
+                values.append(v)
+                return wrap(v)
+
+            before = [*_contents(self.inputs), *_contents(self.outputs)]
+            try:
+                given_args, given_kwargs = swap((args, kwargs), array, replace, undo)
+                swap(self.inputs, array, replace, undo)
+                result = self.fun(*given_args, **given_kwargs)
+                made: list[Any] = []
+                result_structure = flatten(result, array, made)
+                state_structure = flatten(self.outputs, array, written)
+            finally:
+                restore(undo)
+                _put_back(before)
+            outputs = [m.value for m in (*made, *written)]
+            if not outputs:
+                return _Traced(None, result_structure, state_structure)
+            _check_captured(outputs, trace)
+            program = capture(values, outputs, trace.serial)
+        primitive = Call(program, self.name, outputs=len(outputs))
+        return _Traced(primitive, result_structure, state_structure)
+
+
+def _check_captured(outputs: list[Any], trace: Any) -> None:
+    """Raise for a captured Value that still needs a placeholder of another trace."""
+    for v in outputs:
+        other = v.trace
+        if other is not None and other is not trace and not other.open and v.buffer is None:
+            graph.check_live(v)
+
+
+def _check_constants(structure: Any) -> None:
+    if structure is LEAF:
+        return
+    if isinstance(structure, Constant):
+        if not isinstance(structure.value, bool | int | float | complex | str | type(None)):
+            raise DTypeError(
+                "compile: arguments must be trees of arrays or constants (floats, ints, strings, "
+                f"or None), got {type(structure.value).__name__}"
+            )
+        return
+    for child in structure.children:
+        _check_constants(child)
+
+
+def _contents(tree: Any) -> list[tuple[Any, Any]]:
+    """Return each dict and list in ``tree`` with a copy of what it holds."""
+    found: list[tuple[Any, Any]] = []
+    if isinstance(tree, dict):
+        found.append((tree, dict(tree)))
+        for child in tree.values():
+            found.extend(_contents(child))
+    elif isinstance(tree, list):
+        found.append((tree, list(tree)))
+        for child in tree:
+            found.extend(_contents(child))
+    elif isinstance(tree, tuple):
+        for child in tree:
+            found.extend(_contents(child))
+    return found
+
+
+def _put_back(contents: list[tuple[Any, Any]]) -> None:
+    for container, held in contents:
+        if isinstance(container, dict):
+            dict.clear(container)
+            dict.update(container, held)
+        else:
+            container[:] = held
+
+
+def _assign(tree: Any, structure: Any, supply: Any) -> None:
+    """Write arrays from ``supply`` into the live container ``tree`` as ``structure`` says."""
+    if structure.keys is not None:
+        for key, child in zip(structure.keys, structure.children, strict=True):
+            dict.__setitem__(tree, key, _renewed(tree.get(key), child, supply))
+        for key in [k for k in tree if k not in structure.keys]:
+            dict.__delitem__(tree, key)
+    else:
+        old = list(tree)
+        tree[:] = [
+            _renewed(old[i] if i < len(old) else None, child, supply)
+            for i, child in enumerate(structure.children)
+        ]
+
+
+def _renewed(old: Any, structure: Any, supply: Any) -> Any:
+    """Return what stands at one place of a live container: the same containers, new arrays."""
+    if structure is LEAF:
+        return next(supply)
+    if isinstance(structure, Constant):
+        return structure.value
+    if isinstance(old, dict | list) and type(old) is structure.cls:
+        _assign(old, structure, supply)
+        return old
+    return unflatten(structure, supply)
+
+

@@ -1,0 +1,355 @@
+"""Functions with rules of their own (custom_function) and functions computed again (checkpoint).
+
+Both record one node that holds the traced body. Bodies are closure-converted: what they capture
+from an enclosing open trace becomes a further operand, so that it is batched and differentiated
+like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ..base.errors import MissingRuleError, ShapeError
+from ..base.program import Program
+from ..base.tree import LEAF, Constant, flatten, unflatten
+from ..execute.executables import Executable
+from ..execute.kernels import core_kernel
+from ..graph.capture import capture, inline
+from ..graph.handle import array, wrap
+from ..graph.primitive import Primitive, apply
+from ..primitives.convert import Depends
+from ..primitives.derive import (
+    backward,
+    batched,
+    forward,
+    placeholder,
+    tracer,
+    zeros_like,
+)
+from .tracing import check_callable, open_trace, tracing
+
+__all__ = ["checkpoint", "custom_function"]
+
+
+class Body(Primitive):
+    """A traced function as one node: ``program`` on the arguments and what they captured.
+
+    Attributes:
+      program: The body; its inputs are the arguments' leaves, then the captured arrays.
+      explicit: How many of the operands are arguments.
+      outputs: How many outputs there are.
+    """
+
+    interned: ClassVar[bool] = False
+    program: Program
+    explicit: int
+    rules: Any
+    outputs: int = 1
+
+    def __hash__(self) -> int:
+        return id(self.program)
+
+    def abstract(self, *operands: Any) -> Any:
+        avals = self.program.out_avals
+        return avals[0] if self.outputs == 1 else avals
+
+    def decompose(self, *operands: Any) -> Any:
+        made = inline(self.program, operands)
+        return made[0] if self.outputs == 1 else tuple(made)
+
+    def __str__(self) -> str:
+        return f"{self.export_name} [{len(self.program.equations)} equations]"
+
+    def _through_body(self, operands: Any, wanted: Any) -> tuple[list[Any], list[Any]]:
+        inputs, replaced = [], list(operands)
+        for i in wanted:
+            v = tracer(operands[i].value, None)
+            inputs.append(v)
+            replaced[i] = wrap(v)
+        return inputs, [m.value for m in inline(self.program, replaced)]
+
+
+class CustomFunction(Body, name="custom_function"):
+    """A call of a ``mx.custom_function``; ``rules`` is the call's ``_Call``."""
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        found: list[Any] = [None] * len(primals)
+        if self.rules.owner.vjp_rule is None:
+            inputs, made = self._through_body(primals, wanted)
+            for i, ct in zip(wanted, backward(made, cotangents, inputs), strict=True):
+                found[i] = ct
+            return found
+        if all(i >= self.explicit for i in wanted):
+            return found
+        for i, ct in enumerate(self.rules.vjp(primals[: self.explicit], cotangents, outputs)):
+            found[i] = ct
+        return found
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        if self.rules.owner.jvp_rule is not None:
+            if all(t is None for t in tangents[: self.explicit]):
+                return (None,) * self.outputs
+            return self.rules.jvp(primals[: self.explicit], tangents[: self.explicit])
+        moving = [i for i, t in enumerate(tangents) if t is not None]
+        inputs, made = self._through_body(primals, moving)
+        return tuple(forward(made, inputs, [tangents[i] for i in moving]))
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        explicit = dims[: self.explicit]
+        if self.rules.owner.vmap_rule is not None and any(d is not None for d in explicit):
+            made, axes = self.rules.vmap(operands[: self.explicit], explicit)
+        else:
+            inputs = [
+                placeholder(_unbatched(x.shape, d), x.dtype, None, x.value.stream)
+                for x, d in zip(operands, dims, strict=True)
+            ]
+            body = [m.value for m in inline(self.program, [wrap(v) for v in inputs])]
+            pairs = batched(body, inputs, operands, dims)
+            made, axes = [a for a, _ in pairs], [d for _, d in pairs]
+        return (made[0], axes[0]) if self.outputs == 1 else (tuple(made), tuple(axes))
+
+
+class Checkpoint(Body, name="checkpoint"):
+    """A call of a ``mx.checkpoint`` function: its inside is computed again for the derivative."""
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        # Recomputation waits for the cotangents; else all blocks would be recomputed at once.
+        arriving = [ct for ct in cotangents if ct is not None]
+        held = apply(Depends(count=len(primals)), (*primals, *arriving))
+        inputs, made = self._through_body(held, wanted)
+        found: list[Any] = [None] * len(primals)
+        for i, ct in zip(wanted, backward(made, cotangents, inputs), strict=True):
+            found[i] = ct
+        return found
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        moving = [i for i, t in enumerate(tangents) if t is not None]
+        inputs, made = self._through_body(primals, moving)
+        return tuple(forward(made, inputs, [tangents[i] for i in moving]))
+
+
+@core_kernel("custom_function")
+@core_kernel("checkpoint")
+def _body_kernel(target: Any) -> Callable[..., Any]:
+    def kernel(ctx: Any, p: Any, *operands: Any) -> Any:
+        results = Executable.of(p.program, target, optimise=False)(operands)
+        return results[0] if p.outputs == 1 else tuple(results)
+
+    return kernel
+
+
+def _unbatched(shape: tuple[int, ...], d: Any) -> tuple[int, ...]:
+    return shape if d is None else shape[:d] + shape[d + 1 :]
+
+
+def record_body(
+    cls: type[Body], name: str, fun: Any, args: Any, kwargs: Any, make_rules: Any
+) -> Any:
+    """Trace ``fun`` on concrete tracers and record its call as one node of class ``cls``."""
+    leaves: list[Any] = []
+    structure = flatten((args, kwargs), array, leaves)
+    with open_trace(name) as trace:
+        tracers = [tracer(leaf.value, trace) for leaf in leaves]
+        given_args, given_kwargs = unflatten(structure, iter([wrap(v) for v in tracers]))
+        result = fun(*given_args, **given_kwargs)
+        made: list[Any] = []
+        out_structure = flatten(result, array, made)
+        outputs = [m.value for m in made]
+        program = capture(tracers, outputs, trace.serial)
+        captured = [c for c in program.constants if c.trace is not None and c.trace.open]
+        if captured:
+            program = capture([*tracers, *captured], outputs, trace.serial)
+        if not made:
+            return result
+        rules = make_rules(structure, out_structure)
+        node = cls(program, len(leaves), rules, outputs=len(made))
+        operands = (*leaves, *[wrap(c) for c in captured])
+        recorded = apply(node, operands)
+    if not isinstance(recorded, tuple):
+        recorded = (recorded,)
+    return unflatten(out_structure, iter(recorded))
+
+
+class custom_function:
+    """A function with derivative and vmap rules of its own; use it as a decorator.
+
+    The rules are given by the decorators ``.vjp``, ``.jvp`` and ``.vmap``; each is optional. For
+    its own ``.vjp`` and ``.jvp`` the arrays that the function captures are constants.
+
+    - ``f.vjp``: ``(primals, cotangents, outputs) -> gradients``
+    - ``f.jvp``: ``(primals, tangents) -> output tangents``; a missing tangent is None
+    - ``f.vmap``: ``(inputs, axes) -> (outputs, output axes)``
+
+    With one argument ``primals`` and the like are that argument's, else a tuple of all.
+
+    Example:
+      >>> import monel.core as mx
+      >>> @mx.custom_function
+      ... def f(x, y):
+      ...     return mx.sin(x) * y
+      >>> @f.vjp
+      ... def f_vjp(primals, cotangent, output):
+      ...     x, y = primals
+      ...     return cotangent * mx.cos(x) * y, cotangent * mx.sin(x)
+      >>> mx.grad(f)(mx.array(0.0), mx.array(2.0))
+      array(2, dtype=float32)
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        check_callable("custom_function", f)
+        self.fun = f
+        self.vjp_rule: Callable[..., Any] | None = None
+        self.jvp_rule: Callable[..., Any] | None = None
+        self.vmap_rule: Callable[..., Any] | None = None
+        if hasattr(f, "__name__"):
+            functools.update_wrapper(self, f, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not tracing():
+            return self.fun(*args, **kwargs)
+        return record_body(
+            CustomFunction,
+            "custom_function",
+            self.fun,
+            args,
+            kwargs,
+            lambda structure, out: _Call(self, structure, out),
+        )
+
+    def vjp(self, f: Callable[..., Any]) -> custom_function:
+        """Define the reverse derivative: ``f(primals, cotangents, outputs)``."""
+        check_callable("custom_function.vjp", f)
+        self.vjp_rule = f
+        return self
+
+    def jvp(self, f: Callable[..., Any]) -> custom_function:
+        """Define the forward derivative: ``f(primals, tangents)``."""
+        check_callable("custom_function.jvp", f)
+        self.jvp_rule = f
+        return self
+
+    def vmap(self, f: Callable[..., Any]) -> custom_function:
+        """Define the vectorised form: ``f(inputs, axes)`` returns outputs and their axes."""
+        check_callable("custom_function.vmap", f)
+        self.vmap_rule = f
+        return self
+
+
+class _Call:
+    """One call of a custom_function: the trees of its arguments and results."""
+
+    def __init__(self, owner: custom_function, structure: Any, out: Any) -> None:
+        self.owner = owner
+        self.structure = structure
+        self.out = out
+
+    def _arguments(self, leaves: Any) -> Any:
+        """Rebuild the arguments' trees; the only one comes alone, several as a tuple."""
+        args, kwargs = unflatten(self.structure, iter(leaves))
+        if kwargs:
+            return (*args, *kwargs.values())
+        return args[0] if len(args) == 1 else args
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any) -> list[Any]:
+        filled = [
+            zeros_like(o) if ct is None else ct for ct, o in zip(cotangents, outputs, strict=True)
+        ]
+        assert self.owner.vjp_rule is not None
+        result = self.owner.vjp_rule(
+            self._arguments(primals),
+            unflatten(self.out, iter(filled)),
+            unflatten(self.out, iter(outputs)),
+        )
+        return self._leaves_for("vjp", result, primals)
+
+    def _leaves_for(self, rule: str, result: Any, primals: Any) -> list[Any]:
+        """Match a rule's result to the arguments' arrays; what is missing or None is zero."""
+        args, kwargs = self.structure.children
+        children = [*args.children, *kwargs.children]
+        if len(children) == 1 and not (isinstance(result, tuple) and children[0] is LEAF):
+            result = (result,)
+        if not isinstance(result, list | tuple):
+            result = (result,)
+        found: list[Any] = []
+        for i, child in enumerate(children):
+            part = result[i] if i < len(result) else None
+            _match(rule, child, part, found)
+        for given, primal in zip(found, primals, strict=True):
+            if given is not None and given.shape != primal.shape:
+                raise ShapeError(
+                    f"custom_function.{rule}: a gradient of shape {given.shape} was returned for "
+                    f"an argument of shape {primal.shape}"
+                )
+        return found
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[Any, ...]:
+        assert self.owner.jvp_rule is not None
+        result = self.owner.jvp_rule(self._arguments(primals), self._arguments(tangents))
+        found: list[Any] = []
+        _match("jvp", self.out, result, found)
+        return tuple(found)
+
+    def vmap(self, operands: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        assert self.owner.vmap_rule is not None
+        result = self.owner.vmap_rule(self._arguments(operands), self._arguments(dims))
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise MissingRuleError(
+                "custom_function.vmap: the rule must return a tuple (outputs, output axes)"
+            )
+        made: list[Any] = []
+        flatten(result[0], array, made)
+        axes: list[Any] = []
+        _match("vmap", self.out, result[1], axes)
+        for x, d in zip(made, axes, strict=True):
+            if d is not None and not -x.ndim <= d < x.ndim:
+                raise ShapeError(
+                    f"custom_function.vmap: axis {d} is invalid for an output of shape {x.shape}"
+                )
+        return made, [
+            None if d is None else d % x.ndim for x, d in zip(made, axes, strict=True)
+        ]
+
+
+def _match(rule: str, structure: Any, tree: Any, found: list[Any]) -> None:
+    """Append what ``tree`` holds at each leaf of ``structure``; None stands for all below it."""
+    if structure is LEAF:
+        found.append(tree)
+    elif isinstance(structure, Constant):
+        return
+    elif structure.keys is not None:
+        for key, child in zip(structure.keys, structure.children, strict=True):
+            _match(rule, child, None if tree is None else tree[key], found)
+    else:
+        if isinstance(tree, list | tuple) and len(tree) != len(structure.children):
+            raise ShapeError(
+                f"custom_function.{rule}: expected {len(structure.children)} entries, "
+                f"the rule returned {len(tree)}"
+            )
+        for i, child in enumerate(structure.children):
+            part = tree[i] if isinstance(tree, list | tuple) else tree
+            _match(rule, child, part, found)
+
+
+def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``fun`` computed again in the backward pass instead of keeping what it computed.
+
+    Args:
+      fun: A function of trees of arrays.
+    Returns:
+      The same function; under ``grad`` and ``vjp`` only its arguments are kept for the derivative.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.grad(mx.checkpoint(lambda x: mx.sin(x) ** 2))(mx.array(0.0))
+      array(0, dtype=float32)
+    Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv:1604.06174.
+    """
+    check_callable("checkpoint", fun)
+
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        if not tracing():
+            return fun(*args, **kwargs)
+        return record_body(Checkpoint, "checkpoint", fun, args, kwargs, lambda *_: None)
+
+    return functools.wraps(fun, updated=())(checkpointed) if hasattr(fun, "__name__") else checkpointed

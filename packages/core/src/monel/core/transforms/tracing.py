@@ -1,0 +1,115 @@
+"""The open traces of each thread, and what every transform does with its arguments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..base.errors import DTypeError
+from ..base.tree import flatten, restore, swap
+from ..graph.handle import array, wrap
+from ..graph.value import Trace
+from ..primitives.derive import tracer
+
+
+class _Open(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[Trace] = []
+
+
+_open = _Open()
+
+
+def tracing() -> bool:
+    """Return whether the calling thread is inside a transform."""
+    return bool(_open.stack)
+
+
+@contextmanager
+def open_trace(name: str, shapeless: bool = False) -> Iterator[Trace]:
+    """Open a trace for the calling thread; the walk over it belongs inside the block."""
+    trace = Trace(name, len(_open.stack), shapeless)
+    _open.stack.append(trace)
+    try:
+        yield trace
+    finally:
+        _open.stack.pop()
+        trace.close()
+
+
+def check_callable(function: str, fun: Any) -> None:
+    """Raise TypeError unless ``fun`` can be called."""
+    if not callable(fun):
+        raise TypeError(f"{function}: expected a callable, got {type(fun).__name__}")
+
+
+def only_arrays(function: str, what: str, tree: Any) -> list[array]:
+    """Return the leaves of ``tree``, which must all be arrays."""
+    leaves: list[Any] = []
+    _check_tree(function, what, tree)
+    flatten(tree, array, leaves)
+    return leaves
+
+
+def _check_tree(function: str, what: str, tree: Any) -> None:
+    if isinstance(tree, array):
+        return
+    if isinstance(tree, dict):
+        for key, child in tree.items():
+            _check_tree(function, f"{what}[{key!r}]", child)
+    elif isinstance(tree, list | tuple):
+        for key, child in enumerate(tree):
+            _check_tree(function, f"{what}[{key}]", child)
+    else:
+        raise DTypeError(
+            f"{function}: {what} must be an array or a tree of arrays only, but holds "
+            f"{type(tree).__name__}; wrap numbers with mx.array"
+        )
+
+
+def array_list(function: str, what: str, arrays: Any) -> list[array]:
+    """Return a list of arrays given by the user; TypeError for anything else."""
+    if not isinstance(arrays, list | tuple) or not all(isinstance(a, array) for a in arrays):
+        raise TypeError(
+            f"{function}: {what} must be a list of arrays, got {type(arrays).__name__}"
+        )
+    return list(arrays)
+
+
+def output_list(function: str, result: Any) -> list[array]:
+    """Return what a function of arrays returned as a list of arrays."""
+    if isinstance(result, array):
+        return [result]
+    if isinstance(result, list | tuple) and all(isinstance(r, array) for r in result):
+        return list(result)
+    raise DTypeError(
+        f"{function}: the function must return an array or a list of arrays, "
+        f"got {type(result).__name__}"
+    )
+
+
+def call_with_tracers(
+    fun: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], chosen: Any, trace: Trace
+) -> tuple[Any, list[Any]]:
+    """Call ``fun`` with tracers in place of the arrays in the ``chosen`` arguments.
+
+    ``chosen`` holds positions and names. The caller's own containers are passed, with their leaves
+    exchanged for the time of the call. Returns the result and the tracers' Values in order.
+    """
+    values: list[Any] = []
+    undo: list[Any] = []
+
+    def replace(leaf: array) -> array:
+        v = tracer(leaf.value, trace)
+        values.append(v)
+        return wrap(v)
+
+    try:
+        for place in chosen:
+            held = args if isinstance(place, int) else kwargs
+            held[place] = swap(held[place], array, replace, undo)
+        return fun(*args, **kwargs), values
+    finally:
+        restore(undo)

@@ -1,0 +1,48 @@
+"""Find the examples of Markdown pages and of docstrings, and run them as doctests."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+OPTIONS = doctest.ELLIPSIS
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """Line number and text of each Python block of a page."""
+    text = page.read_text()
+    return [(text.count("\n", 0, m.start(1)), m.group(1)) for m in BLOCK.finditer(text)]
+
+
+def examples(page: Path) -> doctest.DocTest:
+    """All sessions of a page as one doctest: later blocks go on where earlier ones ended."""
+    text = page.read_text().splitlines(keepends=True)
+    keep = ["\n"] * len(text)
+    for start, block in blocks(page):
+        lines = block.splitlines(keepends=True)
+        keep[start : start + len(lines)] = lines
+    return doctest.DocTestParser().get_doctest("".join(keep), {}, page.name, str(page), 0)
+
+
+def run(test: doctest.DocTest) -> str:
+    """Run a doctest; the report of what failed, empty if nothing did."""
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(test, out=report.append)
+    return "".join(report)
+
+
+def documented(owner: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Name and docstring of what is public in a module, and in its classes, and has examples."""
+    for name in sorted(vars(owner)):
+        thing = getattr(owner, name)
+        text = getattr(thing, "__doc__", None)
+        if name.startswith("_") or not isinstance(text, str):
+            continue
+        if isinstance(thing, type):
+            yield from documented(thing, f"{prefix}.{name}")
+        if ">>>" in text:
+            yield f"{prefix}.{name}", text
