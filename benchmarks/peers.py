@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -44,11 +45,10 @@ def two_cores() -> None:
 
 
 class Peer:
-    """A worker process; `version` is that of its library, `error` says why it did not start."""
+    """A worker process; `version` is that of its library."""
 
     def __init__(self, library: str) -> None:
         self.library = library
-        self.error = ""
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py"), library],
             stdin=subprocess.PIPE,
@@ -78,8 +78,10 @@ class Peer:
         return json.loads(line)
 
     def close(self) -> None:
+        """End the process; one that has ended by itself is no error here."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait(timeout=60)
 
 

@@ -39,7 +39,7 @@ def all_examples():
                 yield pytest.param(text, vars(found), id=name)
 
 
-@pytest.mark.parametrize(("text", "names"), all_examples())
+@pytest.mark.parametrize(("text", "names"), list(all_examples()))
 def test_example_runs(text, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = {"mx": "monel.core", "nn": "monel.nn", "optim": "monel.optimizers", "np": "numpy"}

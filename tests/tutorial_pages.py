@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,23 @@ def run(test: doctest.DocTest) -> str:
     return "".join(report)
 
 
+def separated(text: str) -> str:
+    """A docstring in which a blank line ends each example before the section that follows it."""
+    lines: list[str] = []
+    inside = -1
+    for line in inspect.cleandoc(text).splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.lstrip().startswith(">>>"):
+            inside = indent
+        elif not line.strip():
+            inside = -1
+        elif indent < inside:
+            lines.append("")
+            inside = -1
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def documented(owner: Any, prefix: str) -> Iterator[tuple[str, str]]:
     """Name and docstring of what is public in a module, and in its classes, and has examples."""
     for name in sorted(vars(owner)):
@@ -45,4 +63,4 @@ def documented(owner: Any, prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(thing, type):
             yield from documented(thing, f"{prefix}.{name}")
         if ">>>" in text:
-            yield f"{prefix}.{name}", text
+            yield f"{prefix}.{name}", separated(text)

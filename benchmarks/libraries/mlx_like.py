@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
@@ -11,19 +12,20 @@ import numpy as np
 from rows import LAYERS, RATE
 
 mx: Any = None
-nn: Any = None
-optim: Any = None
+package = ""
 
 
 def load(library: str) -> str:
-    """Import the library under MLX's names; returns its version."""
-    global mx, nn, optim
+    """Import the library under MLX's name; returns its version."""
+    global mx, package
+    package = library
     mx = importlib.import_module(f"{library}.core")
-    nn = importlib.import_module(f"{library}.nn")
-    optim = importlib.import_module(f"{library}.optimizers")
-    from importlib.metadata import version
-
     return version("monel-core" if library == "monel" else library)
+
+
+def part(name: str) -> Any:
+    """A module of the library that only some rows need."""
+    return importlib.import_module(f"{package}.{name}")
 
 
 def to_numpy(out: Any) -> np.ndarray:
@@ -133,6 +135,7 @@ def matmul_bf16(p):
 
 def network(p):
     """The network with the weights given, and its loss."""
+    nn = part("nn")
     layers: list[Any] = []
     for i, (n, m) in enumerate(pairwise(LAYERS)):
         linear = nn.Linear(n, m)
@@ -150,7 +153,7 @@ def training(p):
     """Model, optimizer and a step over a batch that returns the loss."""
     x, y = mx.array(p["x"]), mx.array(p["y"])
     model, loss_and_grad = network(p)
-    optimizer = optim.Adam(learning_rate=RATE, bias_correction=True)
+    optimizer = part("optimizers").Adam(learning_rate=RATE, bias_correction=True)
     optimizer.init(model.trainable_parameters())
     mx.eval(x, y, model.state, optimizer.state)
 

@@ -4,7 +4,11 @@ A module is compiled when a ``.pxd`` (or a ``.pyx`` of its own) lies beside it: 
 list. ``MONEL_PURE=1`` builds the pure wheel from the same files.
 """
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -19,6 +23,8 @@ DIRECTIVES = {
     # A handle that is half made raises AttributeError instead of reading through a null pointer.
     "nonecheck": True,
 }
+# Commands that only describe the distribution; pip runs them before it builds.
+DESCRIBING = {"egg_info", "dist_info", "sdist"}
 
 
 def hot_modules() -> list[Extension]:
@@ -37,8 +43,9 @@ def hot_modules() -> list[Extension]:
     return modules
 
 
-def extensions() -> list[Extension]:
-    if os.environ.get("MONEL_PURE", "") not in ("", "0"):
+def extensions(scratch: str) -> list[Extension]:
+    """What to compile; nothing for a pure wheel."""
+    if os.environ.get("MONEL_PURE", "") not in ("", "0") or DESCRIBING & set(sys.argv):
         return []
     from Cython.Build import cythonize
 
@@ -47,8 +54,19 @@ def extensions() -> list[Extension]:
         hot_modules(),
         include_path=[str(SOURCES)],
         compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
+        build_dir=f"{scratch}/cython",
     )
 
 
-setup(ext_modules=extensions())
+def main() -> None:
+    # Built outside of the tree: a module that was removed does not come back in the next wheel.
+    scratch = tempfile.mkdtemp(prefix="monel-core-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    options = {
+        "build": {"build_base": scratch},
+        "build_ext": {"parallel": min(4, os.cpu_count() or 1)},
+    }
+    setup(ext_modules=extensions(scratch), options=options)
+
+
+main()

@@ -25,14 +25,17 @@ PyObject* run_sdpa(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   double scale;
   bool causal;
   if (!get(p, scale_name, scale) || !get(p, causal_name, causal)) return nullptr;
-  const bool good = q->rank == 4 && k->rank == 4 && v->rank == 4 && k->shape[0] == q->shape[0] && v->shape[0] == q->shape[0] &&
-                    k->shape[1] == v->shape[1] && k->shape[1] > 0 && q->shape[1] % k->shape[1] == 0 &&
-                    k->shape[2] == v->shape[2] && k->shape[3] == q->shape[3];
+  const bool good = q->rank == 4 && k->rank == 4 && v->rank == 4 && k->shape[0] == q->shape[0] &&
+                    v->shape[0] == q->shape[0] && k->shape[1] == v->shape[1] && k->shape[1] > 0 &&
+                    q->shape[1] % k->shape[1] == 0 && k->shape[2] == v->shape[2] &&
+                    k->shape[3] == q->shape[3];
   if (!good) {
-    PyErr_SetString(PyExc_ValueError, "sdpa: expected q (B, H, L, D), k (B, G, S, D) and v (B, G, S, E), H a multiple of G");
+    PyErr_SetString(
+        PyExc_ValueError,
+        "sdpa: expected q (B, H, L, D), k (B, G, S, D) and v (B, G, S, E), H a multiple of G");
     return nullptr;
   }
-  if (k->shape[2] == 0) return Py_NewRef(Py_NotImplemented);   // a softmax of nothing
+  if (k->shape[2] == 0) return Py_NewRef(Py_NotImplemented);  // a softmax of nothing
   const int64_t shape[] = {q->shape[0], q->shape[1], q->shape[2], v->shape[3]};
   const int64_t scores[] = {q->shape[0], q->shape[1], q->shape[2], k->shape[2]};
   View mask;
@@ -43,7 +46,8 @@ PyObject* run_sdpa(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   Outcome out(q->dtype, 4, shape);
   if (!out) return nullptr;
   const Unlocked gil(q->size * k->shape[2] > (1 << 18), in, n);
-  attention(view_of(q), view_of(k), view_of(v), n == 4 ? &mask : nullptr, scale, causal, out.view());
+  attention(view_of(q), view_of(k), view_of(v), n == 4 ? &mask : nullptr, scale, causal,
+            out.view());
   return out.give();
 }
 
@@ -53,7 +57,8 @@ MONEL_KERNELS(attention) {
   registry.kernel("sdpa", [](Kernel& k) {
     k.run = run_sdpa;
     const Dtype d = k.dtypes[0];
-    return (k.arity == 3 || (k.arity == 4 && (k.dtypes[3] == Dtype::bool_ || is_floating(k.dtypes[3])))) &&
+    return (k.arity == 3 ||
+            (k.arity == 4 && (k.dtypes[3] == Dtype::bool_ || is_floating(k.dtypes[3])))) &&
            d == k.dtypes[1] && d == k.dtypes[2] && (d == Dtype::float32 || is_half(d));
   });
 }

@@ -14,10 +14,11 @@ struct Window {
 
   bool read(PyObject* p) {
     static Name stride_name("stride"), low_name("padding_low"), high_name("padding_high"),
-        kernel_name("kernel_dilation"), input_name("input_dilation"), groups_name("groups"), flip_name("flip");
+        kernel_name("kernel_dilation"), input_name("input_dilation"), groups_name("groups"),
+        flip_name("flip");
     return get(p, stride_name, stride) && get(p, low_name, low) && get(p, high_name, high) &&
-           get(p, kernel_name, kernel_dilation) && get(p, input_name, input_dilation) && get(p, groups_name, groups) &&
-           get(p, flip_name, flip);
+           get(p, kernel_name, kernel_dilation) && get(p, input_name, input_dilation) &&
+           get(p, groups_name, groups) && get(p, flip_name, flip);
   }
 
   bool fits(const Buffer* x, const Buffer* w) const {
@@ -43,7 +44,8 @@ PyObject* run_conv(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   if (!window.read(p)) return nullptr;
   if (!window.fits(x, w)) {
     PyErr_SetString(PyExc_ValueError,
-                    "conv: expected x (N, *S, C), weight (O, *K, C / groups) and one entry a spatial axis in each parameter");
+                    "conv: expected x (N, *S, C), weight (O, *K, C / groups) and one entry a "
+                    "spatial axis in each parameter");
     return nullptr;
   }
   int64_t shape[kMaxRank];
@@ -52,8 +54,9 @@ PyObject* run_conv(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   for (int d = 0; d < x->rank - 2; ++d) shape[d + 1] = window.length(x, w, d);
   Outcome out(x->dtype, x->rank, shape);
   if (!out) return nullptr;
-  const ConvParameters parameters = {window.stride.values, window.low.values, window.kernel_dilation.values,
-                                     window.input_dilation.values, window.groups, window.flip};
+  const ConvParameters parameters = {
+      window.stride.values,         window.low.values, window.kernel_dilation.values,
+      window.input_dilation.values, window.groups,     window.flip};
   const Unlocked gil(out->size * (w->size / std::max<int64_t>(1, w->shape[0])) > (1 << 19), in, n);
   conv(view_of(x), view_of(w), parameters, out.view());
   return out.give();

@@ -8,13 +8,13 @@
 namespace monel {
 namespace {
 
-PyObject* index_error = nullptr;   // the class to raise; IndexError until core gives its own
+PyObject* index_error = nullptr;  // the class to raise; IndexError until core gives its own
 
 bool raise_fault(const char* name, const IndexFault& fault) {
   if (fault.axis < 0) return false;
   PyErr_Format(index_error ? index_error : PyExc_IndexError,
-               "%s: index %lld is out of bounds for axis %d with size %lld", name, static_cast<long long>(fault.index),
-               fault.axis, static_cast<long long>(fault.size));
+               "%s: index %lld is out of bounds for axis %d with size %lld", name,
+               static_cast<long long>(fault.index), fault.axis, static_cast<long long>(fault.size));
   return true;
 }
 
@@ -42,14 +42,16 @@ struct IndexViews {
   bool read(PyObject* p, Buffer* const* indices, int n) {
     static Name axes_name("axes");
     if (!monel::get(p, axes_name, axes)) return false;
-    if (axes.size != n || n > kMaxRank) return refuse("gather, scatter: one index operand an axis expected");
+    if (axes.size != n || n > kMaxRank)
+      return refuse("gather, scatter: one index operand an axis expected");
     for (int i = 0; i < n; ++i) rank = std::max(rank, static_cast<int>(indices[i]->rank));
     std::fill_n(shape, rank, int64_t{1});
     for (int i = 0; i < n; ++i)
       for (int d = 0; d < indices[i]->rank; ++d) {
         int64_t& length = shape[d + rank - indices[i]->rank];
         const int64_t own = indices[i]->shape[d];
-        if (own != 1 && length != 1 && own != length) return refuse("gather, scatter: shapes of the indices do not broadcast");
+        if (own != 1 && length != 1 && own != length)
+          return refuse("gather, scatter: shapes of the indices do not broadcast");
         if (own != 1) length = own;
       }
     for (int i = 0; i < n; ++i) views[i] = widened(*indices[i]);
@@ -89,7 +91,8 @@ PyObject* run_gather(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, i
   Ints slice;
   if (!indices.read(p, in + 1, n - 1) || !get(p, slices_name, slice)) return nullptr;
   const int rank = indices.rank + slice.size;
-  if (slice.size != x->rank || rank > kMaxRank) return refuse("gather: one slice size an axis expected, and at most 16 axes");
+  if (slice.size != x->rank || rank > kMaxRank)
+    return refuse("gather: one slice size an axis expected, and at most 16 axes");
   int64_t shape[2 * kMaxRank];
   std::copy_n(slice.values, slice.size, std::copy_n(indices.shape, indices.rank, shape));
   Outcome out(x->dtype, rank, shape);
@@ -117,10 +120,13 @@ PyObject* run_scatter(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* 
   Mode mode;
   if (!indices.read(p, in + 2, n - 2) || !read_mode(p, mode)) return nullptr;
   const Buffer* updates = in[1];
-  if (updates->rank != indices.rank + in[0]->rank || !std::equal(indices.shape, indices.shape + indices.rank, updates->shape))
-    return refuse("scatter: updates must have the shape of the indices followed by that of a slice");
+  if (updates->rank != indices.rank + in[0]->rank ||
+      !std::equal(indices.shape, indices.shape + indices.rank, updates->shape))
+    return refuse(
+        "scatter: updates must have the shape of the indices followed by that of a slice");
   for (int d = 0; d < in[0]->rank; ++d)
-    if (updates->shape[indices.rank + d] > in[0]->shape[d]) return refuse("scatter: updates do not fit into the array");
+    if (updates->shape[indices.rank + d] > in[0]->shape[d])
+      return refuse("scatter: updates do not fit into the array");
   Outcome out(updated(ctx, in));
   if (!out) return nullptr;
   IndexFault fault;
@@ -137,7 +143,10 @@ bool along_axis(PyObject* p, const Buffer* x, const Buffer* indices, int& axis) 
   if (!get(p, axis_name, value)) return false;
   bool same = x->rank == indices->rank && value >= 0 && value < x->rank;
   for (int d = 0; same && d < x->rank; ++d) same = d == value || x->shape[d] == indices->shape[d];
-  if (!same) return refuse("take_along_axis, put_along_axis: indices must have the shape of the array except along the axis");
+  if (!same)
+    return refuse(
+        "take_along_axis, put_along_axis: indices must have the shape of the array except along "
+        "the axis");
   axis = static_cast<int>(value);
   return true;
 }
@@ -159,7 +168,8 @@ PyObject* run_put(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in, 
   int axis;
   Mode mode;
   if (!along_axis(p, in[0], in[1], axis) || !read_mode(p, mode)) return nullptr;
-  if (in[2]->rank != in[1]->rank || !std::equal(in[1]->shape, in[1]->shape + in[1]->rank, in[2]->shape))
+  if (in[2]->rank != in[1]->rank ||
+      !std::equal(in[1]->shape, in[1]->shape + in[1]->rank, in[2]->shape))
     return refuse("put_along_axis: values must have the shape of the indices");
   Outcome out(updated(ctx, in));
   if (!out) return nullptr;

@@ -41,7 +41,8 @@ PyObject* use_blas(PyObject*, PyObject* const* args, Py_ssize_t n) {
   const char* path = n == 2 ? PyUnicode_AsUTF8(args[0]) : nullptr;
   const char* prefix = path ? PyUnicode_AsUTF8(args[1]) : nullptr;
   if (!prefix) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "set_blas_library(path, prefix) takes 2 strings");
+    if (!PyErr_Occurred())
+      PyErr_SetString(PyExc_TypeError, "set_blas_library(path, prefix) takes 2 strings");
     return nullptr;
   }
   set_blas_library(path, prefix);
@@ -58,9 +59,11 @@ MONEL_KERNELS(matmul) {
     return k.arity == 2 && k.dtypes[0] == k.dtypes[1];
   });
   registry.function("set_blas_library", use_blas, METH_FASTCALL,
-                    "set_blas_library(path, prefix)\n--\n\nName the CBLAS and LAPACK that is loaded at first use.");
-  registry.function("blas_loaded", blas_loaded, METH_NOARGS,
-                    "blas_loaded()\n--\n\nLoad the library if need be and say whether it is there.");
+                    "set_blas_library(path, prefix)\n--\n\nName the CBLAS and LAPACK that is "
+                    "loaded at first use.");
+  registry.function(
+      "blas_loaded", blas_loaded, METH_NOARGS,
+      "blas_loaded()\n--\n\nLoad the library if need be and say whether it is there.");
 }
 
 }  // namespace monel

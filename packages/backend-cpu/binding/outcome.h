@@ -1,4 +1,5 @@
-// A kernel's result while it is being computed: dropped when an exception or an error leaves the kernel.
+// A kernel's result while it is being computed: dropped when an exception or an error leaves the
+// kernel.
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -25,6 +26,6 @@ class Outcome {
   Buffer* buffer_;
 };
 
-inline constexpr int64_t kUnlockWork = 1 << 15;   // elements of simple work that take about 20 us
+inline constexpr int64_t kUnlockWork = 1 << 15;  // elements of simple work that take about 20 us
 
 }  // namespace monel

@@ -12,9 +12,12 @@ PyObject* run_pad(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int 
   static Name low_name("low"), high_name("high"), interior_name("interior");
   const Buffer *x = in[0], *value = in[1];
   Ints low, high, interior;
-  if (!get(p, low_name, low) || !get(p, high_name, high) || !get(p, interior_name, interior)) return nullptr;
+  if (!get(p, low_name, low) || !get(p, high_name, high) || !get(p, interior_name, interior))
+    return nullptr;
   if (low.size != x->rank || high.size != x->rank || interior.size != x->rank || value->size != 1) {
-    PyErr_SetString(PyExc_ValueError, "pad: one entry an axis expected in low, high and interior, and a scalar value");
+    PyErr_SetString(
+        PyExc_ValueError,
+        "pad: one entry an axis expected in low, high and interior, and a scalar value");
     return nullptr;
   }
   int64_t shape[kMaxRank];
@@ -39,11 +42,14 @@ PyObject* run_concatenate(const Kernel&, PyObject*, PyObject* p, Buffer* const* 
   std::copy_n(first->shape, first->rank, shape);
   for (int i = 1; good && i < n; ++i) {
     good = in[i]->rank == first->rank && in[i]->dtype == first->dtype;
-    for (int d = 0; good && d < first->rank; ++d) good = d == axis || in[i]->shape[d] == first->shape[d];
+    for (int d = 0; good && d < first->rank; ++d)
+      good = d == axis || in[i]->shape[d] == first->shape[d];
     if (good) shape[axis] += in[i]->shape[axis];
   }
   if (!good) {
-    PyErr_SetString(PyExc_ValueError, "concatenate: operands must agree in dtype and in every axis but the one joined");
+    PyErr_SetString(
+        PyExc_ValueError,
+        "concatenate: operands must agree in dtype and in every axis but the one joined");
     return nullptr;
   }
   Outcome out(first->dtype, first->rank, shape);

@@ -14,8 +14,11 @@ PyObject* run_random_bits(const Kernel&, PyObject*, PyObject* p, Buffer* const* 
   int64_t width;
   if (!get(p, shape_name, shape) || !get(p, width_name, width)) return nullptr;
   const int rank = keys->rank - 1 + shape.size;
-  if (keys->rank < 1 || keys->shape[keys->rank - 1] != 2 || rank > kMaxRank || (width != 1 && width != 2 && width != 4)) {
-    PyErr_SetString(PyExc_ValueError, "random_bits: expected keys of shape (..., 2), a width of 1, 2 or 4 bytes and at most 16 axes");
+  if (keys->rank < 1 || keys->shape[keys->rank - 1] != 2 || rank > kMaxRank ||
+      (width != 1 && width != 2 && width != 4)) {
+    PyErr_SetString(PyExc_ValueError,
+                    "random_bits: expected keys of shape (..., 2), a width of 1, 2 or 4 bytes and "
+                    "at most 16 axes");
     return nullptr;
   }
   int64_t full[2 * kMaxRank];

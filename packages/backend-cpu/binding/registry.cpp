@@ -33,6 +33,10 @@ PyObject* call_kernel(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     PyErr_Format(PyExc_TypeError, "%s: a kernel is called as kernel(ctx, primitive, *buffers)", k.name);
     return nullptr;
   }
+  if (n != k.operands) {
+    PyErr_Format(PyExc_TypeError, "%s: takes %d operands, got %zd", k.name, k.operands, n);
+    return nullptr;
+  }
   for (Py_ssize_t i = 0; i < n; ++i)
     if (!is_buffer(args[i + 2])) {
       PyErr_Format(PyExc_TypeError, "%s: operand %zd must be a Buffer of the CPU backend, got %s", k.name, i,
@@ -88,7 +92,7 @@ PyObject* find_kernel(PyObject*, PyObject* const* args, Py_ssize_t n) {
   k->data = nullptr;
   k->code = 0;
   k->name = found->first.data();
-  k->arity = static_cast<int>(arity);
+  k->arity = k->operands = static_cast<int>(arity);
   for (Py_ssize_t i = 0; i < arity; ++i) {
     PyObject* item = PySequence_GetItem(args[1], i);
     Dtype dtype{};

@@ -47,6 +47,7 @@ struct Kernel {
   int64_t code;               // for the family
   const char* name;
   int arity;                  // number of dtypes asked for
+  int operands;               // that a call takes: `arity`, unless resolve says otherwise (0: full, iota)
   Dtype dtypes[kMaxDtypes];   // of the operands (of the output where there are none)
 };
 

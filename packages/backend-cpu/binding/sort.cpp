@@ -11,10 +11,12 @@ PyObject* sort_or_argsort(PyObject* p, Buffer* const* in, int n, bool values) {
   int64_t axis;
   if (!get(p, axis_name, axis)) return nullptr;
   if (axis < 0 || axis >= x->rank) {
-    PyErr_Format(PyExc_ValueError, "sort: axis %lld is out of bounds for %d axes", static_cast<long long>(axis), x->rank);
+    PyErr_Format(PyExc_ValueError, "sort: axis %lld is out of bounds for %d axes",
+                 static_cast<long long>(axis), x->rank);
     return nullptr;
   }
-  if (x->shape[axis] > INT64_C(0xffffffff)) return Py_NewRef(Py_NotImplemented);   // positions are uint32
+  if (x->shape[axis] > INT64_C(0xffffffff))
+    return Py_NewRef(Py_NotImplemented);  // positions are uint32
   Outcome out(values ? x->dtype : Dtype::uint32, x->rank, x->shape);
   if (!out) return nullptr;
   const Unlocked gil(x->size > (1 << 11), in, n);

@@ -11,17 +11,18 @@
 namespace monel {
 namespace {
 
-constexpr int64_t kBlockRows = 96;             // queries at once
-constexpr int64_t kBlockKeys = 256;            // keys at once
-constexpr int64_t kFewRows = 8;                // up to here keys and values are read where they lie
-constexpr int64_t kPackedBytes = 64 << 20;     // keys and values packed at once
-constexpr int kMostRows = 8;                   // of a tile
+constexpr int64_t kBlockRows = 96;          // queries at once
+constexpr int64_t kBlockKeys = 256;         // keys at once
+constexpr int64_t kFewRows = 8;             // up to here keys and values are read where they lie
+constexpr int64_t kPackedBytes = 64 << 20;  // keys and values packed at once
+constexpr int kMostRows = 8;                // of a tile
 constexpr float kLowest = -std::numeric_limits<float>::max();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 const char* at(const View& v, int64_t i, int64_t j, int64_t k) {
-  return v.as<char>() + (i * v.strides[0] + j * v.strides[1] + k * v.strides[2]) * itemsize(v.dtype);
+  return v.as<char>() +
+         (i * v.strides[0] + j * v.strides[1] + k * v.strides[2]) * itemsize(v.dtype);
 }
 
 template <class T>
@@ -33,33 +34,45 @@ void add_mask(const char* data, int64_t step, int64_t n, float* s) {
 // Working memory of one task.
 struct Room {
   float *q, *scores, *out, *max, *sum;
-  static int64_t size(int64_t depth, int64_t width) { return kBlockRows * (depth + kBlockKeys + width + 2); }
+  static int64_t size(int64_t depth, int64_t width) {
+    return kBlockRows * (depth + kBlockKeys + width + 2);
+  }
   Room(float* memory, int64_t depth, int64_t width)
-      : q(memory), scores(q + kBlockRows * depth), out(scores + kBlockRows * kBlockKeys), max(out + kBlockRows * width),
+      : q(memory),
+        scores(q + kBlockRows * depth),
+        out(scores + kBlockRows * kBlockKeys),
+        max(out + kBlockRows * width),
         sum(max + kBlockRows) {}
 };
 
-// All queries of the heads that share keys and values are the rows of one product: row r is query r % length of
-// head group * heads + r / length.
+// All queries of the heads that share keys and values are the rows of one product: row r is query r
+// % length of head group * heads + r / length.
 struct Attention {
   const View &q, &k, &v;
   const View* mask;
   float scale;
   bool causal;
   const View& out;
-  int64_t heads = q.shape[1] / k.shape[1], length = q.shape[2], keys = k.shape[2], depth = q.shape[3], width = v.shape[3];
+  int64_t heads = q.shape[1] / k.shape[1], length = q.shape[2], keys = k.shape[2],
+          depth = q.shape[3], width = v.shape[3];
   int64_t rows = heads * length, groups = q.shape[0] * k.shape[1];
-  int64_t cols = heavy().cols, key_panels = ceil_div(keys, cols), value_panels = ceil_div(width, cols);
+  int64_t cols = heavy().cols, key_panels = ceil_div(keys, cols),
+          value_panels = ceil_div(width, cols);
   bool packed = rows > kFewRows;
 
   int64_t key_floats() const { return key_panels * depth * cols; }
   int64_t value_floats() const { return value_panels * keys * cols; }
-  const char* key(int64_t group, int64_t s) const { return at(k, group / k.shape[1], group % k.shape[1], s); }
-  const char* value(int64_t group, int64_t s) const { return at(v, group / v.shape[1], group % v.shape[1], s); }
+  const char* key(int64_t group, int64_t s) const {
+    return at(k, group / k.shape[1], group % k.shape[1], s);
+  }
+  const char* value(int64_t group, int64_t s) const {
+    return at(v, group / v.shape[1], group % v.shape[1], s);
+  }
 
   void pack_keys(int64_t group, int64_t panel, float* to) const {
     const int n = static_cast<int>(std::min(cols, keys - panel * cols));
-    heavy().pack(k.dtype, key(group, panel * cols), k.strides[3], k.strides[2], depth, n, to + panel * depth * cols);
+    heavy().pack(k.dtype, key(group, panel * cols), k.strides[3], k.strides[2], depth, n,
+                 to + panel * depth * cols);
   }
 
   void pack_values(int64_t group, int64_t panel, float* to) const {
@@ -75,41 +88,46 @@ struct Attention {
       if (q.strides[3] == 1)
         heavy().widen(q.dtype, from, to, depth);
       else
-        for (int64_t d = 0; d < depth; ++d) heavy().widen(q.dtype, from + d * q.strides[3] * itemsize(q.dtype), to + d, 1);
+        for (int64_t d = 0; d < depth; ++d)
+          heavy().widen(q.dtype, from + d * q.strides[3] * itemsize(q.dtype), to + d, 1);
       heavy().scale_row(to, depth, scale);
     }
   }
 
   // scores[i, 0:n] = queries @ keys[s0 : s0 + n]^T.
-  void multiply_keys(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0, int64_t n) const {
+  void multiply_keys(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0,
+                     int64_t n) const {
     const HeavyTable& isa = heavy();
     if (!packed) {
       for (int64_t r = 0; r < m; r += 4)
-        isa.dot_rows(k.dtype, key(group, s0), k.strides[2], room.q + r * depth, depth, static_cast<int>(std::min<int64_t>(4, m - r)),
-                     depth, 0, n, room.scores + r * kBlockKeys, kBlockKeys);
+        isa.dot_rows(k.dtype, key(group, s0), k.strides[2], room.q + r * depth, depth,
+                     static_cast<int>(std::min<int64_t>(4, m - r)), depth, 0, n,
+                     room.scores + r * kBlockKeys, kBlockKeys);
       return;
     }
     for (int64_t c = 0; c < n; c += cols)
-      tiles(room.q, depth, depth, panels + (s0 + c) / cols * depth * cols, room.scores + c, kBlockKeys, m,
-            std::min(cols, n - c), false);
+      tiles(room.q, depth, depth, panels + (s0 + c) / cols * depth * cols, room.scores + c,
+            kBlockKeys, m, std::min(cols, n - c), false);
   }
 
   // out[i, :] += scores[i, 0:n] @ values[s0 : s0 + n].
-  void multiply_values(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0, int64_t n) const {
+  void multiply_values(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0,
+                       int64_t n) const {
     const HeavyTable& isa = heavy();
     if (!packed) {
       for (int64_t r = 0; r < m; r += 4)
-        isa.add_rows(v.dtype, value(group, s0), v.strides[2], room.scores + r * kBlockKeys, kBlockKeys,
-                     static_cast<int>(std::min<int64_t>(4, m - r)), n, width, room.out + r * width, width, true);
+        isa.add_rows(v.dtype, value(group, s0), v.strides[2], room.scores + r * kBlockKeys,
+                     kBlockKeys, static_cast<int>(std::min<int64_t>(4, m - r)), n, width,
+                     room.out + r * width, width, true);
       return;
     }
     for (int64_t c = 0; c < width; c += cols)
-      tiles(room.scores, kBlockKeys, n, panels + (c / cols * keys + s0) * cols, room.out + c, width, m,
-            std::min(cols, width - c), true);
+      tiles(room.scores, kBlockKeys, n, panels + (c / cols * keys + s0) * cols, room.out + c, width,
+            m, std::min(cols, width - c), true);
   }
 
-  void tiles(const float* a, int64_t a_ld, int64_t k_size, const float* b, float* c, int64_t ld, int64_t m, int64_t n,
-             bool accumulate) const {
+  void tiles(const float* a, int64_t a_ld, int64_t k_size, const float* b, float* c, int64_t ld,
+             int64_t m, int64_t n, bool accumulate) const {
     const HeavyTable& isa = heavy();
     for (int64_t i = 0; i < m; i += isa.rows) {
       const int count = static_cast<int>(std::min<int64_t>(isa.rows, m - i));
@@ -122,8 +140,9 @@ struct Attention {
   void apply_mask(int64_t group, int64_t r, int64_t s0, int64_t n, float* s) const {
     if (mask) {
       const int64_t step = mask->strides[3];
-      const char* m = at(*mask, group / k.shape[1], group % k.shape[1] * heads + r / length, r % length) +
-                      s0 * step * itemsize(mask->dtype);
+      const char* m =
+          at(*mask, group / k.shape[1], group % k.shape[1] * heads + r / length, r % length) +
+          s0 * step * itemsize(mask->dtype);
       switch (mask->dtype) {
         case Dtype::bool_:
           for (int64_t j = 0; j < n; ++j) s[j] = m[j * step] ? s[j] : kLowest;
@@ -135,20 +154,22 @@ struct Attention {
       }
     }
     if (causal)
-      for (int64_t j = std::max<int64_t>(0, last_key(r % length) + 1 - s0); j < n; ++j) s[j] = kLowest;
+      for (int64_t j = std::max<int64_t>(0, last_key(r % length) + 1 - s0); j < n; ++j)
+        s[j] = kLowest;
   }
 
   int64_t last_key(int64_t query) const { return query + keys - length; }
 
-  // Keys that rows [first, first + m) can see. Where a row sees none, all have the same weight: none may be left out.
+  // Keys that rows [first, first + m) can see. Where a row sees none, all have the same weight:
+  // none may be left out.
   int64_t visible(int64_t first, int64_t m) const {
     if (!causal || last_key(0) < 0) return keys;
     const bool one_head = first / length == (first + m - 1) / length;
     return std::min(keys, last_key(one_head ? (first + m - 1) % length : length - 1) + 1);
   }
 
-  void block(int64_t group, int64_t first, int64_t m, const float* key_panels_of, const float* value_panels_of,
-             const Room& room) const {
+  void block(int64_t group, int64_t first, int64_t m, const float* key_panels_of,
+             const float* value_panels_of, const Room& room) const {
     load_queries(group, first, m, room.q);
     std::fill_n(room.out, m * width, 0.0f);
     std::fill_n(room.max, m, -std::numeric_limits<float>::infinity());
@@ -168,7 +189,8 @@ struct Attention {
     for (int64_t i = 0; i < m; ++i) {
       heavy().scale_row(room.out + i * width, width, 1 / room.sum[i]);
       heavy().narrow(out.dtype, room.out + i * width,
-                     out.as<char>() + ((group * rows + first + i) * width) * itemsize(out.dtype), width);
+                     out.as<char>() + ((group * rows + first + i) * width) * itemsize(out.dtype),
+                     width);
     }
   }
 
@@ -177,7 +199,8 @@ struct Attention {
     const int64_t at_once = std::clamp<int64_t>(kPackedBytes / 4 / each, 1, groups);
     const int64_t blocks = ceil_div(rows, kBlockRows), jobs = at_once * blocks;
     const int64_t flops = 4 * std::min(rows, kBlockRows) * keys * (depth + width);
-    const int64_t tasks = std::clamp<int64_t>(jobs * flops >> 18, 1, std::min<int64_t>(jobs, 8 * num_threads()));
+    const int64_t tasks =
+        std::clamp<int64_t>(jobs * flops >> 18, 1, std::min<int64_t>(jobs, 8 * num_threads()));
     Workspace<float> panels(packed ? at_once * each : 0), memory(tasks * Room::size(depth, width));
     for (int64_t g0 = 0; g0 < groups; g0 += at_once) {
       const int64_t count = std::min(at_once, groups - g0), total = count * blocks;
@@ -185,7 +208,8 @@ struct Attention {
       parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
           const Room room(memory + t * Room::size(depth, width), depth, width);
-          for (int64_t job = t; job < total; job += tasks) {     // dealt out: causal blocks differ in work
+          for (int64_t job = t; job < total;
+               job += tasks) {  // dealt out: causal blocks differ in work
             const int64_t g = job / blocks, first = job % blocks * kBlockRows;
             const float* own = panels + (packed ? g * each : 0);
             block(g0 + g, first, std::min(kBlockRows, rows - first), own, own + key_floats(), room);
@@ -214,7 +238,8 @@ bool unit_rows(const View& v) { return v.strides[3] == 1 || v.shape[3] == 1; }
 
 }  // namespace
 
-void attention(const View& q, const View& k, const View& v, const View* mask, double scale, bool causal, const View& out) {
+void attention(const View& q, const View& k, const View& v, const View* mask, double scale,
+               bool causal, const View& out) {
   if (out.size() == 0) return;
   Attention a = {q, k, v, mask, static_cast<float>(scale), causal, out};
   if (!unit_rows(k) || !unit_rows(v)) a.packed = true;

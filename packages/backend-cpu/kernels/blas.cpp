@@ -44,6 +44,10 @@ void load() {
   void (*set_threads)(int) = nullptr;
   resolve(set_threads, "openblas_set_num_threads");
   if (set_threads) set_threads(1);
+  // NaN is looked for by the callers, who give NaN for it rather than an error.
+  void (*set_nan_check)(int) = nullptr;
+  resolve(set_nan_check, "LAPACKE_set_nancheck");
+  if (set_nan_check) set_nan_check(0);
   resolve(table.dgemm, "cblas_dgemm");
   resolve(table.cgemm, "cblas_cgemm");
 }

@@ -1,4 +1,5 @@
-// OpenBLAS (or another CBLAS and LAPACK) loaded at first use; every pointer is null where it is missing.
+// OpenBLAS (or another CBLAS and LAPACK) loaded at first use; every pointer is null where it is
+// missing.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,10 +9,10 @@ namespace monel {
 enum { kRowMajor = 101, kNoTrans = 111, kTrans = 112 };
 
 struct Blas {
-  void (*dgemm)(int order, int ta, int tb, int m, int n, int k, double alpha, const double* a, int lda,
-                const double* b, int ldb, double beta, double* c, int ldc) = nullptr;
-  void (*cgemm)(int order, int ta, int tb, int m, int n, int k, const void* alpha, const void* a, int lda,
-                const void* b, int ldb, const void* beta, void* c, int ldc) = nullptr;
+  void (*dgemm)(int order, int ta, int tb, int m, int n, int k, double alpha, const double* a,
+                int lda, const double* b, int ldb, double beta, double* c, int ldc) = nullptr;
+  void (*cgemm)(int order, int ta, int tb, int m, int n, int k, const void* alpha, const void* a,
+                int lda, const void* b, int ldb, const void* beta, void* c, int ldc) = nullptr;
   void* library = nullptr;
 };
 

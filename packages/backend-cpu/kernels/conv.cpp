@@ -11,8 +11,8 @@
 namespace monel {
 namespace {
 
-constexpr int kMostRows = 8;            // of a tile on any instruction set
-constexpr int64_t kBlockTiles = 16;     // tiles whose rows stay in cache while the depth is walked
+constexpr int kMostRows = 8;         // of a tile on any instruction set
+constexpr int64_t kBlockTiles = 16;  // tiles whose rows stay in cache while the depth is walked
 constexpr int64_t kDepth = 512;
 constexpr int64_t kTaskFlops = 1 << 21;
 
@@ -21,7 +21,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Where the taps of an output pixel read.
 class Pixels {
  public:
-  Pixels(const View& x, const View& w, const ConvParameters& p, const View& out, int64_t* tap_positions, const float* zeros)
+  Pixels(const View& x, const View& w, const ConvParameters& p, const View& out,
+         int64_t* tap_positions, const float* zeros)
       : x_(x), p_(p), out_(out), zeros_(zeros), axes_(x.rank - 2), positions_(tap_positions) {
     taps_ = 1;
     for (int d = 0; d < axes_; ++d) {
@@ -52,12 +53,14 @@ class Pixels {
       inside = inside && start[d] >= 0 && start[d] + reach_[d] < extent_[d];
     }
     const float* image = x_.as<float>() + rest * x_.strides[0];
-    for (int64_t t = 0; t < taps_; ++t) at[t * step] = inside ? plain(image, start, t) : checked(image, start, t);
+    for (int64_t t = 0; t < taps_; ++t)
+      at[t * step] = inside ? plain(image, start, t) : checked(image, start, t);
   }
 
  private:
   const float* plain(const float* image, const int64_t* start, int64_t t) const {
-    for (int d = 0; d < axes_; ++d) image += (start[d] + positions_[t * axes_ + d]) * x_.strides[d + 1];
+    for (int d = 0; d < axes_; ++d)
+      image += (start[d] + positions_[t * axes_ + d]) * x_.strides[d + 1];
     return image;
   }
 
@@ -99,13 +102,14 @@ struct Tasks {
 
 int64_t tap_of(int64_t t, int64_t taps, bool flip) { return flip ? taps - 1 - t : t; }
 
-// ---- Dense and grouped ------------------------------------------------------------------------------------
+// ---- Dense and grouped
+// ------------------------------------------------------------------------------------
 
 struct Dense {
   const Pixels& pixels;
-  const float* packed;                       // [group][panel][tap, channel][cols]
-  int64_t groups, in_channels, out_channels; // of one group
-  int64_t count;                             // output pixels
+  const float* packed;                        // [group][panel][tap, channel][cols]
+  int64_t groups, in_channels, out_channels;  // of one group
+  int64_t count;                              // output pixels
   const View& out;
 
   int64_t panels() const { return ceil_div(out_channels, heavy().cols); }
@@ -116,17 +120,20 @@ struct Dense {
     const int64_t taps = pixels.taps(), tile_size = taps * isa.rows;
     for (int64_t i = first; i < last; i += isa.rows)
       for (int r = 0; r < isa.rows; ++r)
-        pixels.fill(std::min(i + r, last - 1), table + (i - first) / isa.rows * tile_size + r, isa.rows);
+        pixels.fill(std::min(i + r, last - 1), table + (i - first) / isa.rows * tile_size + r,
+                    isa.rows);
     for (int64_t g = 0; g < groups; ++g) {
       for (int64_t p = 0; p < panels(); ++p) panel(first, last, table, g, p);
       if (g + 1 < groups)
-        for (int64_t i = 0; i < ceil_div(last - first, isa.rows) * tile_size; ++i) table[i] += in_channels;
+        for (int64_t i = 0; i < ceil_div(last - first, isa.rows) * tile_size; ++i)
+          table[i] += in_channels;
     }
   }
 
   void panel(int64_t first, int64_t last, const float* const* table, int64_t g, int64_t p) const {
     const HeavyTable& isa = heavy();
-    const int64_t taps = pixels.taps(), width = groups * out_channels, col = g * out_channels + p * isa.cols;
+    const int64_t taps = pixels.taps(), width = groups * out_channels,
+                  col = g * out_channels + p * isa.cols;
     const int cols = static_cast<int>(std::min<int64_t>(isa.cols, out_channels - p * isa.cols));
     const float* b = packed + (g * panels() + p) * taps * in_channels * isa.cols;
     float wide[kBlockTiles * kMostRows * 64];
@@ -145,13 +152,14 @@ struct Dense {
             for (int r = 0; r < isa.rows; ++r) shifted[r] = a[r] + ch;
             a = shifted;
           }
-          isa.tile(std::min(tap_step, taps - t), std::min(step, in_channels - ch), a, 1, b + (t * in_channels + ch) * isa.cols,
-                   isa.cols, c + (i - first) * ld, ld, static_cast<int>(std::min<int64_t>(isa.rows, last - i)), cols,
-                   t > 0 || ch > 0);
+          isa.tile(std::min(tap_step, taps - t), std::min(step, in_channels - ch), a, 1,
+                   b + (t * in_channels + ch) * isa.cols, isa.cols, c + (i - first) * ld, ld,
+                   static_cast<int>(std::min<int64_t>(isa.rows, last - i)), cols, t > 0 || ch > 0);
         }
     if (direct) return;
     for (int64_t i = first; i < last; ++i)
-      isa.narrow(out.dtype, c + (i - first) * ld, out.as<char>() + (i * width + col) * itemsize(out.dtype), cols);
+      isa.narrow(out.dtype, c + (i - first) * ld,
+                 out.as<char>() + (i * width + col) * itemsize(out.dtype), cols);
   }
 
   void run() const {
@@ -169,25 +177,30 @@ struct Dense {
 
 void pack_weights(const View& w, int64_t groups, int64_t taps, bool flip, float* packed) {
   const HeavyTable& isa = heavy();
-  const int64_t outs = w.shape[0] / groups, channels = w.shape[w.rank - 1], panels = ceil_div(outs, isa.cols);
+  const int64_t outs = w.shape[0] / groups, channels = w.shape[w.rank - 1],
+                panels = ceil_div(outs, isa.cols);
   const int64_t depth = taps * channels, item = itemsize(w.dtype);
-  parallel_for(groups * panels, std::max<int64_t>(1, 65536 / (depth * isa.cols)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t o = i / panels * outs + i % panels * isa.cols;
-      const int n = static_cast<int>(std::min<int64_t>(isa.cols, outs - i % panels * isa.cols));
-      const char* src = w.as<char>() + o * depth * item;
-      float* to = packed + i * depth * isa.cols;
-      if (!flip) {
-        isa.pack(w.dtype, src, 1, depth, depth, n, to);
-      } else {
-        for (int64_t t = 0; t < taps; ++t)
-          isa.pack(w.dtype, src + (taps - 1 - t) * channels * item, 1, depth, channels, n, to + t * channels * isa.cols);
-      }
-    }
-  });
+  parallel_for(groups * panels, std::max<int64_t>(1, 65536 / (depth * isa.cols)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t o = i / panels * outs + i % panels * isa.cols;
+                   const int n =
+                       static_cast<int>(std::min<int64_t>(isa.cols, outs - i % panels * isa.cols));
+                   const char* src = w.as<char>() + o * depth * item;
+                   float* to = packed + i * depth * isa.cols;
+                   if (!flip) {
+                     isa.pack(w.dtype, src, 1, depth, depth, n, to);
+                   } else {
+                     for (int64_t t = 0; t < taps; ++t)
+                       isa.pack(w.dtype, src + (taps - 1 - t) * channels * item, 1, depth, channels,
+                                n, to + t * channels * isa.cols);
+                   }
+                 }
+               });
 }
 
-// ---- Depthwise --------------------------------------------------------------------------------------------------
+// ---- Depthwise
+// --------------------------------------------------------------------------------------------------
 
 void run_depthwise(const Pixels& pixels, const View& w, bool flip, int64_t count, const View& out) {
   const HeavyTable& isa = heavy();
@@ -195,7 +208,8 @@ void run_depthwise(const Pixels& pixels, const View& w, bool flip, int64_t count
   Workspace<float> turned(taps * channels);
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t t = 0; t < taps; ++t)
-      isa.widen(w.dtype, w.as<char>() + (c * taps + tap_of(t, taps, flip)) * item, turned + t * channels + c, 1);
+      isa.widen(w.dtype, w.as<char>() + (c * taps + tap_of(t, taps, flip)) * item,
+                turned + t * channels + c, 1);
   const Tasks tasks(count, kTaskFlops / 8 / std::max<int64_t>(1, taps * channels));
   const bool direct = out.dtype == Dtype::float32;
   Workspace<const float*> tables(tasks.tasks * taps);
@@ -206,12 +220,14 @@ void run_depthwise(const Pixels& pixels, const View& w, bool flip, int64_t count
       pixels.fill(i, table, 1);
       float* row = direct ? out.as<float>() + i * channels : rows + task * channels;
       isa.depthwise(taps, table, turned, channels, row);
-      if (!direct) isa.narrow(out.dtype, row, out.as<char>() + i * channels * itemsize(out.dtype), channels);
+      if (!direct)
+        isa.narrow(out.dtype, row, out.as<char>() + i * channels * itemsize(out.dtype), channels);
     }
   });
 }
 
-// ---- Operands ------------------------------------------------------------------------------------------------------
+// ---- Operands
+// ------------------------------------------------------------------------------------------------------
 
 View contiguous_like(const View& v, void* data) {
   View out = v;
@@ -222,7 +238,8 @@ View contiguous_like(const View& v, void* data) {
 
 void widen_all(const View& from, float* to) {
   parallel_for(from.size(), 1 << 15, [&](int64_t begin, int64_t end) {
-    heavy().widen(from.dtype, from.as<char>() + begin * itemsize(from.dtype), to + begin, end - begin);
+    heavy().widen(from.dtype, from.as<char>() + begin * itemsize(from.dtype), to + begin,
+                  end - begin);
   });
 }
 
@@ -235,10 +252,12 @@ void conv(const View& x, const View& w, const ConvParameters& p, const View& out
     return;
   }
   const int64_t item = itemsize(x.dtype), channels = x.shape[x.rank - 1];
-  // Pixels are read through pointers to float32 channels side by side; whatever else comes is copied.
+  // Pixels are read through pointers to float32 channels side by side; whatever else comes is
+  // copied.
   const bool readable = x.dtype == Dtype::float32 && (x.strides[x.rank - 1] == 1 || channels == 1);
   const bool plain = readable || x.contiguous(), weights_plain = w.contiguous();
-  Workspace<char> copied(plain ? 0 : x.size() * item), weights_copied(weights_plain ? 0 : w.size() * item);
+  Workspace<char> copied(plain ? 0 : x.size() * item),
+      weights_copied(weights_plain ? 0 : w.size() * item);
   View source = plain ? x : contiguous_like(x, copied.data());
   const View weights = weights_plain ? w : contiguous_like(w, weights_copied.data());
   if (!plain) copy_elements(x, source);

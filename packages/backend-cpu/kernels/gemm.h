@@ -16,8 +16,9 @@ struct Matrix {
   Matrix transposed() const { return {data, dtype, cols, rows, col_stride, row_stride}; }
 };
 
-// out = a @ b, with rows `ld` elements apart. Element (i, j) is summed over k in ascending order with fused
-// multiply-adds, whatever the layout and the number of threads (few rows or columns: see `few_rows`).
+// out = a @ b, with rows `ld` elements apart. Element (i, j) is summed over k in ascending order
+// with fused multiply-adds, whatever the layout and the number of threads (few rows or columns: see
+// `few_rows`).
 void gemm(const Matrix& a, const Matrix& b, Dtype dtype, void* out, int64_t ld, bool parallel);
 
 // float64 matrix times vector, and vector times matrix.

@@ -1,11 +1,11 @@
-// Compiled once per instruction set (MONEL_ISA). Everything is in an anonymous namespace or static: a
-// weak symbol here would let the linker put AVX-512 code into the baseline.
+// Compiled once per instruction set (MONEL_ISA). Everything is in an anonymous namespace or static:
+// a weak symbol here would let the linker put AVX-512 code into the baseline.
 #include "heavy_isa.h"
 
 #include "isa.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"   // GCC 12's own AVX-512 headers
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own AVX-512 headers
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #if defined(__AVX__)
@@ -43,7 +43,6 @@ using AllLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
 #else
 using AllLanes = Lanes<0, 1, 2, 3>;
 #endif
-
 
 using Vec = float __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 using VecI = int32_t __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
@@ -156,8 +155,8 @@ void tile_rows(int64_t taps, int64_t k, const float* const* a, int64_t step, con
   return tile_of<M, kPanelVectors>(taps, k, a, step, b, b_ld, c, ld, n, accumulate);
 }
 
-void tile(int64_t taps, int64_t k, const float* const* a, int64_t step, const float* b, int64_t b_ld,
-          float* c, int64_t ld, int m, int n, bool accumulate) {
+void tile(int64_t taps, int64_t k, const float* const* a, int64_t step, const float* b,
+          int64_t b_ld, float* c, int64_t ld, int m, int n, bool accumulate) {
   switch (m) {
     case 1: return tile_rows<1>(taps, k, a, step, b, b_ld, c, ld, n, accumulate);
     case 2: return tile_rows<2>(taps, k, a, step, b, b_ld, c, ld, n, accumulate);
@@ -195,7 +194,8 @@ MONEL_INLINE void transpose_square(const T* src, int64_t ld, float* out) {
   Reg in[kLanes], next[kLanes];
   for (int i = 0; i < kLanes; ++i) in[i] = load(src + i * ld);
   for (int bit = 1; bit < kLanes; bit *= 2) {
-    for (int i = 0; i < kLanes / 2; ++i) interleave(in[i], in[i + kLanes / 2], next + 2 * i, AllLanes());
+    for (int i = 0; i < kLanes / 2; ++i)
+      interleave(in[i], in[i + kLanes / 2], next + 2 * i, AllLanes());
     for (int i = 0; i < kLanes; ++i) in[i] = next[i];
   }
   for (int i = 0; i < kLanes; ++i) store(out + i * kPanel, in[i]);
@@ -227,7 +227,8 @@ void pack_any(const T* src, int64_t row_stride, int64_t col_stride, int64_t k, i
 }
 
 template <class T>
-void pack_of(const void* src, int64_t row_stride, int64_t col_stride, int64_t k, int n, float* out) {
+void pack_of(const void* src, int64_t row_stride, int64_t col_stride, int64_t k, int n,
+             float* out) {
   const T* from = static_cast<const T*>(src);
   if (col_stride == 1)
     pack_unit(from, row_stride, k, n, out);
@@ -275,11 +276,13 @@ void narrow_row(Dtype to, const float* src, void* out, int64_t n) {
   }
 }
 
-// ---- Products with few rows -----------------------------------------------------------------------
+// ---- Products with few rows
+// -----------------------------------------------------------------------
 
 // W rows of the matrix against X vectors: each is read once.
 template <class T, int W, int X>
-void dots(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t k, float* out, int64_t out_ld) {
+void dots(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t k, float* out,
+          int64_t out_ld) {
   Reg acc[W][X] = {};
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes) {
@@ -319,11 +322,12 @@ void dot_rows_x(const void* src, int64_t w_ld, const float* x, int64_t x_ld, int
   }
 }
 
-void dot_rows(Dtype dtype, const void* w, int64_t w_ld, const float* x, int64_t x_ld, int nx, int64_t k,
-              int64_t begin, int64_t end, float* out, int64_t out_ld) {
+void dot_rows(Dtype dtype, const void* w, int64_t w_ld, const float* x, int64_t x_ld, int nx,
+              int64_t k, int64_t begin, int64_t end, float* out, int64_t out_ld) {
   if (dtype == Dtype::bfloat16)
     return dot_rows_x<bfloat16>(w, w_ld, x, x_ld, nx, k, begin, end, out, out_ld);
-  if (dtype == Dtype::float16) return dot_rows_x<float16>(w, w_ld, x, x_ld, nx, k, begin, end, out, out_ld);
+  if (dtype == Dtype::float16)
+    return dot_rows_x<float16>(w, w_ld, x, x_ld, nx, k, begin, end, out, out_ld);
   dot_rows_x<float>(w, w_ld, x, x_ld, nx, k, begin, end, out, out_ld);
 }
 
@@ -353,8 +357,8 @@ void add_scaled(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t 
 }
 
 template <class T, int X>
-void add_rows_of(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t k, int64_t n, float* out,
-                 int64_t out_ld) {
+void add_rows_of(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t k, int64_t n,
+                 float* out, int64_t out_ld) {
   constexpr int64_t kColumns = 2048;
   constexpr int U = 4;
   for (int64_t j = 0; j < n; j += kColumns) {
@@ -362,13 +366,14 @@ void add_rows_of(const T* w, int64_t w_ld, const float* x, int64_t x_ld, int64_t
     int64_t i = 0;
     for (; i + U <= k; i += U)
       add_scaled<T, U, X>(w + i * w_ld + j, w_ld, x + i, x_ld, width, out + j, out_ld);
-    for (; i < k; ++i) add_scaled<T, 1, X>(w + i * w_ld + j, w_ld, x + i, x_ld, width, out + j, out_ld);
+    for (; i < k; ++i)
+      add_scaled<T, 1, X>(w + i * w_ld + j, w_ld, x + i, x_ld, width, out + j, out_ld);
   }
 }
 
 template <class T>
-void add_rows_x(const void* src, int64_t w_ld, const float* x, int64_t x_ld, int nx, int64_t k, int64_t n,
-                float* out, int64_t out_ld) {
+void add_rows_x(const void* src, int64_t w_ld, const float* x, int64_t x_ld, int nx, int64_t k,
+                int64_t n, float* out, int64_t out_ld) {
   const T* w = static_cast<const T*>(src);
   switch (nx) {
     case 1: return add_rows_of<T, 1>(w, w_ld, x, x_ld, k, n, out, out_ld);
@@ -378,18 +383,19 @@ void add_rows_x(const void* src, int64_t w_ld, const float* x, int64_t x_ld, int
   }
 }
 
-void add_rows(Dtype dtype, const void* w, int64_t w_ld, const float* x, int64_t x_ld, int nx, int64_t k,
-              int64_t n, float* out, int64_t out_ld, bool accumulate) {
+void add_rows(Dtype dtype, const void* w, int64_t w_ld, const float* x, int64_t x_ld, int nx,
+              int64_t k, int64_t n, float* out, int64_t out_ld, bool accumulate) {
   if (!accumulate)
     for (int r = 0; r < nx; ++r)
       for (int64_t j = 0; j < n; ++j) out[r * out_ld + j] = 0;
-  if (dtype == Dtype::bfloat16) return add_rows_x<bfloat16>(w, w_ld, x, x_ld, nx, k, n, out, out_ld);
+  if (dtype == Dtype::bfloat16)
+    return add_rows_x<bfloat16>(w, w_ld, x, x_ld, nx, k, n, out, out_ld);
   if (dtype == Dtype::float16) return add_rows_x<float16>(w, w_ld, x, x_ld, nx, k, n, out, out_ld);
   add_rows_x<float>(w, w_ld, x, x_ld, nx, k, n, out, out_ld);
 }
 
-void dot_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t begin, int64_t end,
-                  double* out) {
+void dot_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t begin,
+                  int64_t end, double* out) {
   constexpr int kWide = 16;
   for (int64_t r = begin; r < end; ++r) {
     const double* row = w + r * w_ld;
@@ -404,7 +410,8 @@ void dot_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int
   }
 }
 
-void add_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t n, double* out) {
+void add_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t n,
+                  double* out) {
   constexpr int64_t kColumns = 1024;
   for (int64_t j = 0; j < n; ++j) out[j] = 0;
   for (int64_t j0 = 0; j0 < n; j0 += kColumns) {
@@ -421,7 +428,8 @@ void add_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int
   }
 }
 
-// ---- Softmax for attention ----------------------------------------------------------------------------
+// ---- Softmax for attention
+// ----------------------------------------------------------------------------
 
 // exp for arguments at or below zero; below -87.3 the result is zero (the smallest normal float32).
 // Cody and Waite reduction, then a degree-6 polynomial: 1.1 ulp.
@@ -456,7 +464,7 @@ float softmax_row(float* s, int64_t n, float* max, float* sum) {
     for (int j = 0; j < kLanes; ++j) top = best[j] > top ? best[j] : top;
   }
   for (; i < n; ++i) top = s[i] > top ? s[i] : top;
-  if (top == -__builtin_inff()) {           // everything so far is masked: weights of zero
+  if (top == -__builtin_inff()) {  // everything so far is masked: weights of zero
     for (i = 0; i < n; ++i) s[i] = s[i] != s[i] ? s[i] : 0.0f;
     for (i = 0; i < n; ++i) *sum += s[i];
     return 1.0f;
@@ -486,10 +494,11 @@ void scale_row(float* x, int64_t n, float factor) {
   for (int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
-// Channels side by side, each with its own weights: V vectors of them stay in registers over all taps.
+// Channels side by side, each with its own weights: V vectors of them stay in registers over all
+// taps.
 template <int V>
-MONEL_INLINE void depthwise_block(int64_t taps, const float* const* x, const float* w, int64_t n, int64_t j,
-                                  float* out) {
+MONEL_INLINE void depthwise_block(int64_t taps, const float* const* x, const float* w, int64_t n,
+                                  int64_t j, float* out) {
   Reg acc[V] = {};
   for (int64_t t = 0; t < taps; ++t)
     for (int v = 0; v < V; ++v)
@@ -508,7 +517,8 @@ void depthwise(int64_t taps, const float* const* x, const float* w, int64_t n, f
   }
 }
 
-// ---- Threefry-2x32, 20 rounds --------------------------------------------------------------------------
+// ---- Threefry-2x32, 20 rounds
+// --------------------------------------------------------------------------
 
 template <int kTurn>
 MONEL_INLINE void mix(uint32_t (&a)[kThreefryLanes], uint32_t (&b)[kThreefryLanes]) {
@@ -518,7 +528,8 @@ MONEL_INLINE void mix(uint32_t (&a)[kThreefryLanes], uint32_t (&b)[kThreefryLane
   }
 }
 
-MONEL_INLINE void inject(uint32_t (&a)[kThreefryLanes], uint32_t (&b)[kThreefryLanes], uint32_t ka, uint32_t kb) {
+MONEL_INLINE void inject(uint32_t (&a)[kThreefryLanes], uint32_t (&b)[kThreefryLanes], uint32_t ka,
+                         uint32_t kb) {
   for (int i = 0; i < kThreefryLanes; ++i) {
     a[i] += ka;
     b[i] += kb;
@@ -546,8 +557,7 @@ void threefry(uint32_t k0, uint32_t k1, uint32_t* left, uint32_t* right) {
 }  // namespace
 
 MONEL_DEFINE_TABLE(HeavyTable, heavy) = {
-    kTileRows, kPanel,       tile,         pack,        widen_row, narrow_row,  dot_rows,
-    add_rows,  dot_rows_f64, add_rows_f64, softmax_row, scale_row, depthwise,
-    threefry};
+    kTileRows, kPanel,       tile,         pack,        widen_row, narrow_row, dot_rows,
+    add_rows,  dot_rows_f64, add_rows_f64, softmax_row, scale_row, depthwise,  threefry};
 
 }  // namespace monel

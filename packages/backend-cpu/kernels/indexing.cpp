@@ -12,10 +12,11 @@
 namespace monel {
 namespace {
 
-constexpr int64_t kChunk = 512;        // indices whose offsets are computed at once
+constexpr int64_t kChunk = 512;  // indices whose offsets are computed at once
 constexpr int64_t kTaskBytes = 1 << 16;
 
-// ---- Reading indices ---------------------------------------------------------------------------------
+// ---- Reading indices
+// ---------------------------------------------------------------------------------
 
 template <class T>
 void read_row(const void* src, int64_t step, int64_t n, int64_t* out) {
@@ -25,13 +26,16 @@ void read_row(const void* src, int64_t step, int64_t n, int64_t* out) {
 
 void read_row(Dtype dtype, const void* src, int64_t step, int64_t n, int64_t* out) {
   switch (dtype) {
-    case Dtype::bool_: case Dtype::uint8: return read_row<uint8_t>(src, step, n, out);
+    case Dtype::bool_:
+    case Dtype::uint8: return read_row<uint8_t>(src, step, n, out);
     case Dtype::uint16: return read_row<uint16_t>(src, step, n, out);
     case Dtype::uint32: return read_row<uint32_t>(src, step, n, out);
     case Dtype::int8: return read_row<int8_t>(src, step, n, out);
     case Dtype::int16: return read_row<int16_t>(src, step, n, out);
     case Dtype::int32: return read_row<int32_t>(src, step, n, out);
-    default: return read_row<int64_t>(src, step, n, out);   // uint64 above 2^63 turns negative: out of bounds
+    default:
+      return read_row<int64_t>(src, step, n,
+                               out);  // uint64 above 2^63 turns negative: out of bounds
   }
 }
 
@@ -69,11 +73,12 @@ class Faults {
   std::atomic<int64_t> first_{kNone};
 };
 
-// Offsets in elements of the slices that positions [begin, begin + n) select; false at the first fault.
+// Offsets in elements of the slices that positions [begin, begin + n) select; false at the first
+// fault.
 struct Starts {
   const View& x;
   const Indices& indices;
-  const int64_t* slice;   // null: all ones on indexed axes
+  const int64_t* slice;  // null: all ones on indexed axes
 
   int64_t limit(int i) const {
     const int64_t axis = indices.axes[i];
@@ -86,7 +91,8 @@ struct Starts {
     std::fill_n(out, n, int64_t{0});
     int64_t bad = -1;
     for (int i = 0; i < indices.count; ++i) {
-      const int64_t size = x.shape[indices.axes[i]], step = x.strides[indices.axes[i]], top = limit(i);
+      const int64_t size = x.shape[indices.axes[i]], step = x.strides[indices.axes[i]],
+                    top = limit(i);
       read_indices(indices.views[i], begin, n, index);
       int64_t wrong = 0;
       for (int64_t j = 0; j < n; ++j) {
@@ -117,7 +123,8 @@ struct Starts {
 
 int64_t count_of(const Indices& indices) { return indices.count ? indices.views[0].size() : 1; }
 
-// ---- Gather ----------------------------------------------------------------------------------------------
+// ---- Gather
+// ----------------------------------------------------------------------------------------------
 
 template <class T>
 void gather_elements(const T* x, const int64_t* at, int64_t n, T* out) {
@@ -137,28 +144,31 @@ void gather_slices(const Walk<2>& slice, const T* x, const int64_t* at, int64_t 
         std::memcpy(to + offset[1], from + offset[0], bytes);
       } else {
         T* line = reinterpret_cast<T*>(to + offset[1]);
-        for (int64_t j = 0; j < length; ++j) line[j] = *reinterpret_cast<const T*>(from + offset[0] + j * step);
+        for (int64_t j = 0; j < length; ++j)
+          line[j] = *reinterpret_cast<const T*>(from + offset[0] + j * step);
       }
     });
   }
 }
 
 template <class T>
-void gather_typed(const Starts& starts, const Walk<2>& slice, int64_t count, const View& out, Faults& faults) {
+void gather_typed(const Starts& starts, const Walk<2>& slice, int64_t count, const View& out,
+                  Faults& faults) {
   const T* x = starts.x.as<T>();
   const int64_t each = std::max<int64_t>(1, slice.size * static_cast<int64_t>(sizeof(T)));
-  parallel_for(count, std::max<int64_t>(1, kTaskBytes / std::max<int64_t>(each, 8)), [&](int64_t begin, int64_t end) {
-    int64_t at[kChunk];
-    for (int64_t i = begin; i < end; i += kChunk) {
-      const int64_t n = std::min(kChunk, end - i), bad = starts.fill(i, n, at);
-      if (bad >= 0) return faults.report(bad);
-      T* to = out.as<T>() + i * slice.size;
-      if (slice.size == 1)
-        gather_elements(x, at, n, to);
-      else
-        gather_slices(slice, x, at, n, to);
-    }
-  });
+  parallel_for(count, std::max<int64_t>(1, kTaskBytes / std::max<int64_t>(each, 8)),
+               [&](int64_t begin, int64_t end) {
+                 int64_t at[kChunk];
+                 for (int64_t i = begin; i < end; i += kChunk) {
+                   const int64_t n = std::min(kChunk, end - i), bad = starts.fill(i, n, at);
+                   if (bad >= 0) return faults.report(bad);
+                   T* to = out.as<T>() + i * slice.size;
+                   if (slice.size == 1)
+                     gather_elements(x, at, n, to);
+                   else
+                     gather_slices(slice, x, at, n, to);
+                 }
+               });
 }
 
 // The axes of one slice of `v` (first) against a contiguous block (second), in bytes.
@@ -175,19 +185,20 @@ Walk<2> slice_walk(const View& v, const int64_t* slice) {
   return walk;
 }
 
-// ---- Scatter -----------------------------------------------------------------------------------------------
+// ---- Scatter
+// -----------------------------------------------------------------------------------------------
 
 template <Mode mode, class T>
 T combine(T a, T b) {
   if constexpr (mode == Mode::set) {
     return b;
   } else if constexpr (mode == Mode::add || mode == Mode::mul) {
-    if constexpr (std::is_integral_v<T>)   // without sign: integers wrap
+    if constexpr (std::is_integral_v<T>)  // without sign: integers wrap
       return static_cast<T>(mode == Mode::add ? 1ull * a + 1ull * b : 1ull * a * b);
     else
       return mode == Mode::add ? a + b : a * b;
   } else if constexpr (mode == Mode::max) {
-    return a != a || a > b ? a : b;    // NaN wins
+    return a != a || a > b ? a : b;  // NaN wins
   } else {
     return a != a || a < b ? a : b;
   }
@@ -229,7 +240,8 @@ MONEL_INLINE void apply(T& to, T from) {
 
 // Columns [c0, c1) of one slice row by row, at each offset in turn.
 template <Mode mode, class T>
-void scatter_slices(const Walk<2>& slice, T* out, const int64_t* at, int64_t n, const T* updates, int64_t c0, int64_t c1) {
+void scatter_slices(const Walk<2>& slice, T* out, const int64_t* at, int64_t n, const T* updates,
+                    int64_t c0, int64_t c1) {
   const int64_t step = slice.row_step(0);
   for (int64_t i = 0; i < n; ++i) {
     char* to = reinterpret_cast<char*>(out + at[i]);
@@ -241,15 +253,18 @@ void scatter_slices(const Walk<2>& slice, T* out, const int64_t* at, int64_t n, 
         T* target = reinterpret_cast<T*>(row);
         for (int64_t j = c0; j < c1; ++j) apply<mode>(target[j], line[j]);
       } else {
-        for (int64_t j = c0; j < c1; ++j) apply<mode>(*reinterpret_cast<T*>(row + j * step), line[j]);
+        for (int64_t j = c0; j < c1; ++j)
+          apply<mode>(*reinterpret_cast<T*>(row + j * step), line[j]);
       }
     });
   }
 }
 
-// Threads share the columns of long slices, so that each element sees its updates in order.
+// Threads share the columns of long slices, so that each element sees its updates in order. Slices
+// that may overlap in part (`windows`) stay in one thread.
 template <Mode mode, class T>
-void scatter_typed(const Walk<2>& slice, const View& out, const int64_t* at, int64_t n, const void* source) {
+void scatter_typed(const Walk<2>& slice, const View& out, const int64_t* at, int64_t n,
+                   const void* source, bool windows) {
   T* target = out.as<T>();
   const T* updates = static_cast<const T*>(source);
   if (slice.size == 1) {
@@ -258,9 +273,11 @@ void scatter_typed(const Walk<2>& slice, const View& out, const int64_t* at, int
   }
   const int64_t columns = slice.row_length(), line = 64 / static_cast<int64_t>(sizeof(T));
   const int64_t work = std::max<int64_t>(1, n * slice.rows() * static_cast<int64_t>(sizeof(T)));
-  const int64_t grain = std::max<int64_t>(4, kTaskBytes / work / line);
-  parallel_for((columns + line - 1) / line, grain, [&](int64_t begin, int64_t end) {
-    scatter_slices<mode>(slice, target, at, n, updates, begin * line, std::min(end * line, columns));
+  const int64_t lines = (columns + line - 1) / line;
+  const int64_t grain = windows ? lines : std::max<int64_t>(4, kTaskBytes / work / line);
+  parallel_for(lines, grain, [&](int64_t begin, int64_t end) {
+    scatter_slices<mode>(slice, target, at, n, updates, begin * line,
+                         std::min(end * line, columns));
   });
 }
 
@@ -289,7 +306,8 @@ template <class F>
 void with_mode(Mode mode, Dtype dtype, F&& f) {
   switch (mode) {
     case Mode::set:
-      return with_bits(dtype, [&](auto zero) { f.template operator()<Mode::set, decltype(zero)>(); });
+      return with_bits(dtype,
+                       [&](auto zero) { f.template operator()<Mode::set, decltype(zero)>(); });
     case Mode::add: return with_type<Mode::add>(dtype, f);
     case Mode::mul: return with_type<Mode::mul>(dtype, f);
     case Mode::max: return with_type<Mode::max>(dtype, f);
@@ -304,21 +322,23 @@ View contiguous_like(const View& v, void* data) {
   return out;
 }
 
-// ---- Along one axis ------------------------------------------------------------------------------------------
+// ---- Along one axis
+// ------------------------------------------------------------------------------------------
 
-// Rows of the last axis of the index array against x (or the target) and out (or the values). Element j of a row
-// lies at base + index * along + j * beside.
+// Rows of the last axis of the index array against x (or the target) and out (or the values).
+// Element j of a row lies at base + index * along + j * beside.
 struct Along {
-  Walk<3> rows;        // x, indices, other: all axes but the last, in bytes
-  int64_t length;      // of a row of indices
-  int64_t along, beside, index_step, other_step;   // in elements
+  Walk<3> rows;    // x, indices, other: all axes but the last, in bytes
+  int64_t length;  // of a row of indices
+  int64_t along, beside, index_step, other_step;  // in elements
   int64_t size;
 
   Along(const View& x, const View& indices, const View& other, int axis) {
     const int last = x.rank - 1;
     const int64_t item = itemsize(x.dtype), index_item = itemsize(indices.dtype);
     for (int d = 0; d < last; ++d)
-      rows.add(indices.shape[d], {d == axis ? 0 : x.strides[d] * item, indices.strides[d] * index_item, other.strides[d] * item});
+      rows.add(indices.shape[d], {d == axis ? 0 : x.strides[d] * item,
+                                  indices.strides[d] * index_item, other.strides[d] * item});
     rows.add(1, {0, 0, 0});
     length = indices.shape[last];
     along = x.strides[axis];
@@ -328,13 +348,16 @@ struct Along {
     size = x.shape[axis];
   }
 
-  // Calls body(x offset, other offset, first column, offsets in elements, n) chunk by chunk; false after a fault.
+  // Calls body(x offset, other offset, first column, offsets in elements, n) chunk by chunk; false
+  // after a fault.
   template <class F>
   bool each(const View& indices, int64_t row, const int64_t* at, Faults& faults, F&& body) const {
     int64_t index[kChunk];
     for (int64_t j0 = 0; j0 < length; j0 += kChunk) {
       const int64_t n = std::min(kChunk, length - j0);
-      read_row(indices.dtype, indices.as<char>() + at[1] + j0 * index_step * itemsize(indices.dtype), index_step, n, index);
+      read_row(indices.dtype,
+               indices.as<char>() + at[1] + j0 * index_step * itemsize(indices.dtype), index_step,
+               n, index);
       int64_t wrong = 0;
       for (int64_t j = 0; j < n; ++j) {
         const int64_t i = index[j] < 0 ? index[j] + size : index[j];
@@ -355,7 +378,9 @@ struct Along {
     const auto find = [&](const int64_t* at) {
       for (int64_t j = 0; j < length && fault.axis < 0; ++j) {
         int64_t index;
-        read_row(indices.dtype, indices.as<char>() + at[1] + j * index_step * itemsize(indices.dtype), 1, 1, &index);
+        read_row(indices.dtype,
+                 indices.as<char>() + at[1] + j * index_step * itemsize(indices.dtype), 1, 1,
+                 &index);
         if (index < -size || index >= size) fault = {index, axis, size};
       }
     };
@@ -379,31 +404,36 @@ struct Along {
 };
 
 template <class T>
-void take_typed(const Along& along, const View& x, const View& indices, const View& out, Faults& faults) {
+void take_typed(const Along& along, const View& x, const View& indices, const View& out,
+                Faults& faults) {
   const int64_t grain = std::max<int64_t>(1, kTaskBytes / 8 / std::max<int64_t>(1, along.length));
   parallel_for(along.count(), grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       along.one_row(row, [&](const int64_t* offset) {
-        along.each(indices, row, offset, faults, [&](int64_t from, int64_t to, int64_t j0, const int64_t* at, int64_t n) {
-          const T* source = reinterpret_cast<const T*>(x.as<char>() + from);
-          T* target = reinterpret_cast<T*>(out.as<char>() + to) + j0;
-          for (int64_t j = 0; j < n; ++j) target[j] = source[at[j]];
-        });
+        along.each(indices, row, offset, faults,
+                   [&](int64_t from, int64_t to, int64_t j0, const int64_t* at, int64_t n) {
+                     const T* source = reinterpret_cast<const T*>(x.as<char>() + from);
+                     T* target = reinterpret_cast<T*>(out.as<char>() + to) + j0;
+                     for (int64_t j = 0; j < n; ++j) target[j] = source[at[j]];
+                   });
       });
   });
 }
 
 template <Mode mode, class T>
-void put_typed(const Along& along, const View& out, const View& indices, const View& values, Faults& faults) {
+void put_typed(const Along& along, const View& out, const View& indices, const View& values,
+               Faults& faults) {
   const int64_t grain = std::max<int64_t>(1, kTaskBytes / 8 / std::max<int64_t>(1, along.length));
   parallel_for(along.count(), grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       along.one_row(row, [&](const int64_t* offset) {
-        along.each(indices, row, offset, faults, [&](int64_t to, int64_t from, int64_t j0, const int64_t* at, int64_t n) {
-          T* target = reinterpret_cast<T*>(out.as<char>() + to);
-          const T* source = reinterpret_cast<const T*>(values.as<char>() + from);
-          for (int64_t j = 0; j < n; ++j) apply<mode>(target[at[j]], source[(j0 + j) * along.other_step]);
-        });
+        along.each(indices, row, offset, faults,
+                   [&](int64_t to, int64_t from, int64_t j0, const int64_t* at, int64_t n) {
+                     T* target = reinterpret_cast<T*>(out.as<char>() + to);
+                     const T* source = reinterpret_cast<const T*>(values.as<char>() + from);
+                     for (int64_t j = 0; j < n; ++j)
+                       apply<mode>(target[at[j]], source[(j0 + j) * along.other_step]);
+                   });
       });
   });
 }
@@ -416,13 +446,13 @@ IndexFault gather(const View& x, const Indices& indices, const int64_t* slice, c
   const Starts starts = {x, indices, slice};
   Faults faults;
   if (count == 0) return {};
-  if (walk.size == 0) {    // nothing to copy, but bad indices are errors all the same
+  if (walk.size == 0) {  // nothing to copy, but bad indices are errors all the same
     int64_t at[kChunk];
     for (int64_t i = 0; i < count && !faults.any(); i += kChunk) {
       const int64_t bad = starts.fill(i, std::min(kChunk, count - i), at);
       if (bad >= 0) faults.report(bad);
     }
-  } else if (count == 1) {   // one slice may be large: share its copying
+  } else if (count == 1) {  // one slice may be large: share its copying
     int64_t at;
     if (starts.fill(0, 1, &at) >= 0) return starts.describe(0);
     View from = x, to = x;
@@ -432,7 +462,8 @@ IndexFault gather(const View& x, const Indices& indices, const int64_t* slice, c
     fill_strides(to);
     copy_elements(from, to);
   } else {
-    with_bits(x.dtype, [&](auto zero) { gather_typed<decltype(zero)>(starts, walk, count, out, faults); });
+    with_bits(x.dtype,
+              [&](auto zero) { gather_typed<decltype(zero)>(starts, walk, count, out, faults); });
   }
   return faults.any() ? starts.describe(faults.first()) : IndexFault{};
 }
@@ -455,23 +486,30 @@ IndexFault scatter(const View& out, const View& updates, const Indices& indices,
   if (!plain) copy_elements(updates, contiguous_like(updates, copy.data()));
   const void* source = plain ? updates.data : copy.data();
   const Walk<2> walk = slice_walk(out, starts.slice);
-  with_mode(mode, out.dtype, [&]<Mode m, class T>() { scatter_typed<m, T>(walk, out, at, count, source); });
+  bool windows = false;
+  for (int i = 0; i < indices.count; ++i) windows = windows || starts.slice[indices.axes[i]] != 1;
+  with_mode(mode, out.dtype,
+            [&]<Mode m, class T>() { scatter_typed<m, T>(walk, out, at, count, source, windows); });
   return {};
 }
 
 IndexFault take_along_axis(const View& x, const View& indices, int axis, const View& out) {
   const Along along(x, indices, out, axis);
   Faults faults;
-  with_bits(x.dtype, [&](auto zero) { take_typed<decltype(zero)>(along, x, indices, out, faults); });
+  with_bits(x.dtype,
+            [&](auto zero) { take_typed<decltype(zero)>(along, x, indices, out, faults); });
   return faults.any() ? along.describe(indices, faults.first(), axis) : IndexFault{};
 }
 
-IndexFault put_along_axis(const View& out, const View& indices, const View& values, int axis, Mode mode) {
+IndexFault put_along_axis(const View& out, const View& indices, const View& values, int axis,
+                          Mode mode) {
   // With the axis last, rows are independent of each other and may run in any thread.
-  const View target = axis_last(out, axis), index = axis_last(indices, axis), source = axis_last(values, axis);
+  const View target = axis_last(out, axis), index = axis_last(indices, axis),
+             source = axis_last(values, axis);
   const Along along(target, index, source, target.rank - 1);
   Faults faults;
-  with_mode(mode, out.dtype, [&]<Mode m, class T>() { put_typed<m, T>(along, target, index, source, faults); });
+  with_mode(mode, out.dtype,
+            [&]<Mode m, class T>() { put_typed<m, T>(along, target, index, source, faults); });
   return faults.any() ? along.describe(index, faults.first(), axis) : IndexFault{};
 }
 

@@ -13,7 +13,7 @@
 namespace monel {
 namespace {
 
-constexpr int64_t kTaskWork = 1 << 20;   // multiply-adds worth a task of their own
+constexpr int64_t kTaskWork = 1 << 20;  // multiply-adds worth a task of their own
 
 // Offsets of each product's matrices, in elements, for batch axes broadcast against each other.
 struct Batch {
@@ -54,7 +54,8 @@ Matrix matrix_of(const View& v) {
   return {v.data, v.dtype, v.shape[r - 2], v.shape[r - 1], v.strides[r - 2], v.strides[r - 1]};
 }
 
-// One right matrix for all products, and left rows that follow one another: a single taller product.
+// One right matrix for all products, and left rows that follow one another: a single taller
+// product.
 void fold_batch(Batch& batch, Matrix& a) {
   while (batch.rank > 0) {
     const int d = batch.rank - 1;
@@ -68,19 +69,23 @@ void fold_batch(Batch& batch, Matrix& a) {
   }
 }
 
-// ---- Every other dtype: loops over blocks of k, rows of out updated in turn ----------------------------
+// ---- Every other dtype: loops over blocks of k, rows of out updated in turn
+// ----------------------------
 
 template <class T>
 T multiply_add(T a, T b, T c) {
   if constexpr (std::is_integral_v<T>)
-    return static_cast<T>(c + 1u * a * b);   // never in a signed type: integers wrap
+    return static_cast<T>(c + 1u * a * b);  // never in a signed type: integers wrap
   else
     return c + a * b;
 }
 template <>
-bool multiply_add(bool a, bool b, bool c) { return c || (a && b); }
+bool multiply_add(bool a, bool b, bool c) {
+  return c || (a && b);
+}
 template <>
-std::complex<float> multiply_add(std::complex<float> a, std::complex<float> b, std::complex<float> c) {
+std::complex<float> multiply_add(std::complex<float> a, std::complex<float> b,
+                                 std::complex<float> c) {
   return {c.real() + (a.real() * b.real() - a.imag() * b.imag()),
           c.imag() + (a.real() * b.imag() + a.imag() * b.real())};
 }
@@ -100,20 +105,24 @@ void plain_rows(const Matrix& a, const Matrix& b, T* out, int64_t ld, int64_t be
         if (b.col_stride == 1)
           for (int64_t j = 0; j < b.cols; ++j) line[j] = multiply_add(left, row[j], line[j]);
         else
-          for (int64_t j = 0; j < b.cols; ++j) line[j] = multiply_add(left, row[j * b.col_stride], line[j]);
+          for (int64_t j = 0; j < b.cols; ++j)
+            line[j] = multiply_add(left, row[j * b.col_stride], line[j]);
       }
     }
 }
 
 template <class T>
 void plain(const Matrix& a, const Matrix& b, void* out, int64_t ld, bool parallel) {
-  const int64_t grain = parallel ? std::max<int64_t>(1, kTaskWork / 8 / std::max<int64_t>(1, a.cols * b.cols)) : a.rows;
+  const int64_t grain =
+      parallel ? std::max<int64_t>(1, kTaskWork / 8 / std::max<int64_t>(1, a.cols * b.cols))
+               : a.rows;
   parallel_for(a.rows, std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end) {
     plain_rows(a, b, static_cast<T*>(out), ld, begin, end);
   });
 }
 
-// ---- float64 and complex64 through BLAS ------------------------------------------------------------------
+// ---- float64 and complex64 through BLAS
+// ------------------------------------------------------------------
 
 // A matrix that BLAS can read: rows or columns of unit stride, and a leading dimension that fits.
 struct BlasMatrix {
@@ -129,7 +138,8 @@ bool blas_layout(const Matrix& m, BlasMatrix* out) {
     *out = {m.data, kNoTrans, m.rows == 1 ? m.cols : m.row_stride};
     return true;
   }
-  const bool columns = (m.row_stride == 1 || m.rows == 1) && (m.cols == 1 || m.col_stride >= m.rows);
+  const bool columns =
+      (m.row_stride == 1 || m.rows == 1) && (m.cols == 1 || m.col_stride >= m.rows);
   if (columns && (m.cols == 1 || m.col_stride <= kMost)) {
     *out = {m.data, kTrans, m.cols == 1 ? m.rows : m.col_stride};
     return true;
@@ -141,7 +151,8 @@ template <class T>
 void copy_matrix(const Matrix& m, T* out) {
   const T* src = static_cast<const T*>(m.data);
   for (int64_t i = 0; i < m.rows; ++i)
-    for (int64_t j = 0; j < m.cols; ++j) out[i * m.cols + j] = src[i * m.row_stride + j * m.col_stride];
+    for (int64_t j = 0; j < m.cols; ++j)
+      out[i * m.cols + j] = src[i * m.row_stride + j * m.col_stride];
 }
 
 template <class T>
@@ -152,19 +163,23 @@ void call_blas(const BlasMatrix& a, const BlasMatrix& b, int m, int n, int k, T*
     blas().dgemm(kRowMajor, a.trans, b.trans, m, n, k, one, static_cast<const double*>(a.data), lda,
                  static_cast<const double*>(b.data), ldb, zero, out, ldc);
   else
-    blas().cgemm(kRowMajor, a.trans, b.trans, m, n, k, &one, a.data, lda, b.data, ldb, &zero, out, ldc);
+    blas().cgemm(kRowMajor, a.trans, b.trans, m, n, k, &one, a.data, lda, b.data, ldb, &zero, out,
+                 ldc);
 }
 
 template <class T>
 bool has_blas() {
-  if constexpr (std::is_same_v<T, double>) return blas().dgemm != nullptr;
-  else return blas().cgemm != nullptr;
+  if constexpr (std::is_same_v<T, double>)
+    return blas().dgemm != nullptr;
+  else
+    return blas().cgemm != nullptr;
 }
 
 // Rows are split into blocks fixed by the shape and the number of threads.
 template <class T>
 void product(const Matrix& a, const Matrix& b, T* out, int64_t ld, bool parallel) {
-  const bool small = a.rows * a.cols * b.cols <= 4096, fits = std::max({a.rows, a.cols, b.cols, ld}) < INT32_MAX;
+  const bool small = a.rows * a.cols * b.cols <= 4096,
+             fits = std::max({a.rows, a.cols, b.cols, ld}) < INT32_MAX;
   if (small || !fits || !has_blas<T>()) return plain<T>(a, b, out, ld, parallel);
   BlasMatrix left, right;
   const bool left_fits = blas_layout(a, &left), right_fits = blas_layout(b, &right);
@@ -180,7 +195,8 @@ void product(const Matrix& a, const Matrix& b, T* out, int64_t ld, bool parallel
       const int64_t first = i * rows, count = std::min(rows, a.rows - first);
       if (count <= 0) continue;
       BlasMatrix part = left;
-      part.data = static_cast<const T*>(left.data) + (left.trans == kTrans ? first : first * left.ld);
+      part.data =
+          static_cast<const T*>(left.data) + (left.trans == kTrans ? first : first * left.ld);
       call_blas(part, right, static_cast<int>(count), n, k, out + first * ld, ld);
     }
   });
@@ -196,13 +212,16 @@ void product_f64(const Matrix& a, const Matrix& b, double* out, int64_t ld, bool
 
 void one_product(const Matrix& a, const Matrix& b, void* out, int64_t ld, bool parallel) {
   switch (a.dtype) {
-    case Dtype::float32: case Dtype::float16: case Dtype::bfloat16: return gemm(a, b, a.dtype, out, ld, parallel);
+    case Dtype::float32:
+    case Dtype::float16:
+    case Dtype::bfloat16: return gemm(a, b, a.dtype, out, ld, parallel);
     case Dtype::float64: return product_f64(a, b, static_cast<double*>(out), ld, parallel);
-    case Dtype::complex64: return product(a, b, static_cast<std::complex<float>*>(out), ld, parallel);
+    case Dtype::complex64:
+      return product(a, b, static_cast<std::complex<float>*>(out), ld, parallel);
     case Dtype::bool_: return plain<bool>(a, b, out, ld, parallel);
     default: break;
   }
-  switch (itemsize(a.dtype)) {   // wrapping products have the same bits with and without sign
+  switch (itemsize(a.dtype)) {  // wrapping products have the same bits with and without sign
     case 1: return plain<uint8_t>(a, b, out, ld, parallel);
     case 2: return plain<uint16_t>(a, b, out, ld, parallel);
     case 4: return plain<uint32_t>(a, b, out, ld, parallel);
@@ -235,9 +254,10 @@ void matmul(const View& x, const View& y, const View& out) {
     for (int64_t i = 0; i < batch.count; ++i) run(i, true);
     return;
   }
-  parallel_for(batch.count, std::max<int64_t>(1, kTaskWork / 4 / work), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) run(i, false);
-  });
+  parallel_for(batch.count, std::max<int64_t>(1, kTaskWork / 4 / work),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) run(i, false);
+               });
 }
 
 }  // namespace monel

@@ -31,7 +31,8 @@ struct Padding {
 
   void row(int64_t r) const {
     const int last = out.rank - 1;
-    const int64_t width = out.shape[last], n = x.shape[last], from = source(r), step = interior[last] + 1;
+    const int64_t width = out.shape[last], n = x.shape[last], from = source(r),
+                  step = interior[last] + 1;
     T* to = out.as<T>() + r * width;
     if (from == kNone || n == 0) {
       std::fill_n(to, width, value);
@@ -53,7 +54,8 @@ struct Padding {
 };
 
 template <class T>
-void pad_typed(const View& x, const void* value, const int64_t* low, const int64_t* interior, const View& out) {
+void pad_typed(const View& x, const void* value, const int64_t* low, const int64_t* interior,
+               const View& out) {
   const Padding<T> padding = {x, out, low, interior, *static_cast<const T*>(value)};
   const int64_t width = out.shape[out.rank - 1], rows = out.size() / width;
   const int64_t grain = std::max<int64_t>(1, kTaskBytes / static_cast<int64_t>(sizeof(T)) / width);
@@ -64,7 +66,8 @@ void pad_typed(const View& x, const void* value, const int64_t* low, const int64
 
 }  // namespace
 
-void pad(const View& x, const void* value, const int64_t* low, const int64_t* interior, const View& out) {
+void pad(const View& x, const void* value, const int64_t* low, const int64_t* interior,
+         const View& out) {
   if (out.size() == 0) return;
   if (out.rank == 0) return copy_elements(x, out);
   with_bits(x.dtype, [&](auto zero) { pad_typed<decltype(zero)>(x, value, low, interior, out); });

@@ -14,8 +14,9 @@ namespace {
 constexpr int64_t kTaskWords = 1 << 13;
 constexpr int kLanes = kThreefryLanes;
 
-// The stream of one key: `words` 32-bit words, of which `bytes` bytes are wanted. Counter i < words / 2 gives words i
-// and i + ceil(words / 2); an odd count has one more pair (words / 2, 0), whose first half is the middle word.
+// The stream of one key: `words` 32-bit words, of which `bytes` bytes are wanted. Counter i < words
+// / 2 gives words i and i + ceil(words / 2); an odd count has one more pair (words / 2, 0), whose
+// first half is the middle word.
 struct Draw {
   uint32_t k0, k1;
   char* out;
@@ -65,15 +66,16 @@ void random_bits(const View& keys, const View& out) {
   fill_strides(copy);
   copy_elements(keys, copy);
   const auto draw = [&](int64_t i) {
-    return Draw{plain[2 * i], plain[2 * i + 1], out.as<char>() + i * bytes, bytes, words, words / 2,
-                heavy().threefry};
+    return Draw{plain[2 * i], plain[2 * i + 1], out.as<char>() + i * bytes, bytes, words,
+                words / 2,    heavy().threefry};
   };
   if (draws < 2 * num_threads()) {
     for (int64_t i = 0; i < draws; ++i) {
       const Draw one = draw(i);
-      parallel_for((pairs + kLanes - 1) / kLanes, kTaskWords / kLanes / 2, [&](int64_t begin, int64_t end) {
-        one.run(begin * kLanes, std::min(pairs, end * kLanes));
-      });
+      parallel_for((pairs + kLanes - 1) / kLanes, kTaskWords / kLanes / 2,
+                   [&](int64_t begin, int64_t end) {
+                     one.run(begin * kLanes, std::min(pairs, end * kLanes));
+                   });
     }
     return;
   }

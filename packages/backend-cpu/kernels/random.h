@@ -5,7 +5,8 @@
 
 namespace monel {
 
-// keys: uint32[..., 2] of any strides; out: contiguous, key shape without its last axis + the shape of each draw.
+// keys: uint32[..., 2] of any strides; out: contiguous, key shape without its last axis + the shape
+// of each draw.
 void random_bits(const View& keys, const View& out);
 
 }  // namespace monel

@@ -9,7 +9,8 @@ namespace monel {
 template <class T>
 class Workspace {
  public:
-  explicit Workspace(int64_t n) : memory_(static_cast<size_t>(n) * sizeof(T)), data_(memory_.as<T>()) {}
+  explicit Workspace(int64_t n)
+      : memory_(static_cast<size_t>(n) * sizeof(T)), data_(memory_.as<T>()) {}
   T* data() const { return data_; }
   operator T*() const { return data_; }
 

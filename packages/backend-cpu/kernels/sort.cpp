@@ -1,5 +1,5 @@
-// Radix sort, least significant digit first: floats become unsigned keys of the same order. Long rows are shared by
-// all threads, short ones are sorted each in one.
+// Radix sort, least significant digit first: floats become unsigned keys of the same order. Long
+// rows are shared by all threads, short ones are sorted each in one.
 #include "sort.h"
 
 #include <algorithm>
@@ -15,13 +15,14 @@
 namespace monel {
 namespace {
 
-constexpr int64_t kInsertion = 40;         // rows up to this long are sorted by insertion
-constexpr int64_t kShared = 1 << 15;       // rows from this long on are shared by all threads
+constexpr int64_t kInsertion = 40;    // rows up to this long are sorted by insertion
+constexpr int64_t kShared = 1 << 15;  // rows from this long on are shared by all threads
 constexpr int kDigits = 256;
 
-// ---- Items: what moves in the sort, and its digits -----------------------------------------------------
+// ---- Items: what moves in the sort, and its digits
+// -----------------------------------------------------
 
-struct Packed {         // a key of up to 32 bits above its position
+struct Packed {  // a key of up to 32 bits above its position
   uint64_t bits;
 };
 struct Paired {
@@ -29,15 +30,26 @@ struct Paired {
   uint32_t position;
 };
 
-template <class K> MONEL_INLINE uint32_t digit(K item, int d) { return static_cast<uint32_t>(item >> (8 * d)) & 255; }
-MONEL_INLINE uint32_t digit(Packed item, int d) { return static_cast<uint32_t>(item.bits >> (32 + 8 * d)) & 255; }
-MONEL_INLINE uint32_t digit(const Paired& item, int d) { return static_cast<uint32_t>(item.key >> (8 * d)) & 255; }
+template <class K>
+MONEL_INLINE uint32_t digit(K item, int d) {
+  return static_cast<uint32_t>(item >> (8 * d)) & 255;
+}
+MONEL_INLINE uint32_t digit(Packed item, int d) {
+  return static_cast<uint32_t>(item.bits >> (32 + 8 * d)) & 255;
+}
+MONEL_INLINE uint32_t digit(const Paired& item, int d) {
+  return static_cast<uint32_t>(item.key >> (8 * d)) & 255;
+}
 
-template <class K> MONEL_INLINE bool before(K a, K b) { return a < b; }
+template <class K>
+MONEL_INLINE bool before(K a, K b) {
+  return a < b;
+}
 MONEL_INLINE bool before(Packed a, Packed b) { return a.bits < b.bits; }
 MONEL_INLINE bool before(const Paired& a, const Paired& b) { return a.key < b.key; }
 
-// ---- Keys ------------------------------------------------------------------------------------------------
+// ---- Keys
+// ------------------------------------------------------------------------------------------------
 
 enum class Kind { plain, is_signed, floating };
 
@@ -66,7 +78,8 @@ MONEL_INLINE K from_key(K key) {
   return key & sign ? K(key ^ sign) : K(~key);
 }
 
-// ---- Sorting one row of items -----------------------------------------------------------------------------
+// ---- Sorting one row of items
+// -----------------------------------------------------------------------------
 
 template <class Item>
 void insertion(Item* a, int64_t n) {
@@ -91,7 +104,9 @@ void move_items(const Item* from, int64_t n, int d, uint32_t* at, Item* to) {
 }
 
 // All items share digit d: this pass would move nothing.
-bool trivial(const uint32_t* counts, uint32_t n) { return std::find(counts, counts + kDigits, n) != counts + kDigits; }
+bool trivial(const uint32_t* counts, uint32_t n) {
+  return std::find(counts, counts + kDigits, n) != counts + kDigits;
+}
 
 template <class Item, int kBytes>
 Item* radix(Item* a, Item* spare, int64_t n) {
@@ -111,7 +126,8 @@ Item* radix(Item* a, Item* spare, int64_t n) {
   return a;
 }
 
-// The same with each pass split over the threads: equal parts, each with its own place for every digit.
+// The same with each pass split over the threads: equal parts, each with its own place for every
+// digit.
 template <class Item, int kBytes>
 Item* radix_shared(Item* a, Item* spare, int64_t n) {
   const int64_t parts = num_threads(), part = (n + parts - 1) / parts;
@@ -143,13 +159,15 @@ Item* radix_shared(Item* a, Item* spare, int64_t n) {
   return a;
 }
 
-// ---- Rows -------------------------------------------------------------------------------------------------------
+// ---- Rows
+// -------------------------------------------------------------------------------------------------------
 
 // Offsets of rows: all axes but the last.
 Walk<2> rows_of(const View& x, const View& out) {
   Walk<2> rows;
   const int64_t item = itemsize(x.dtype), out_item = itemsize(out.dtype);
-  for (int d = 0; d + 1 < x.rank; ++d) rows.add(x.shape[d], {x.strides[d] * item, out.strides[d] * out_item});
+  for (int d = 0; d + 1 < x.rank; ++d)
+    rows.add(x.shape[d], {x.strides[d] * item, out.strides[d] * out_item});
   // each_row treats its last axis as the inside of a row: give it one of length 1.
   rows.shape[rows.rank] = 1;
   rows.strides[0][rows.rank] = rows.strides[1][rows.rank] = 0;
@@ -171,7 +189,8 @@ void sort_rows(const View& x, const View& out, Load load, Store store) {
       if (shared) {
         parallel_for(n, 1 << 14, [&](int64_t i0, int64_t i1) { load(from, step, i0, i1, items); });
         const Item* sorted = radix_shared<Item, kBytes>(items, spare, n);
-        parallel_for(n, 1 << 14, [&](int64_t i0, int64_t i1) { store(to, out_step, i0, i1, sorted); });
+        parallel_for(n, 1 << 14,
+                     [&](int64_t i0, int64_t i1) { store(to, out_step, i0, i1, sorted); });
       } else {
         load(from, step, 0, n, items);
         store(to, out_step, 0, n, radix<Item, kBytes>(items, spare, n));
@@ -183,7 +202,8 @@ void sort_rows(const View& x, const View& out, Load load, Store store) {
   Workspace<Item> memory(2 * n * tasks);
   parallel_for(tasks, std::max<int64_t>(1, 4096 / (n * each)), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
-      run(std::min(t * each, rows.size), std::min((t + 1) * each, rows.size), memory + 2 * n * t, memory + 2 * n * t + n);
+      run(std::min(t * each, rows.size), std::min((t + 1) * each, rows.size), memory + 2 * n * t,
+          memory + 2 * n * t + n);
   });
 }
 
@@ -193,7 +213,8 @@ void sort_typed(const View& x, const View& out) {
       x, out,
       [](const char* from, int64_t step, int64_t begin, int64_t end, K* items) {
         const K* src = reinterpret_cast<const K*>(from);
-        for (int64_t i = begin; i < end; ++i) items[i] = to_key<K, kind, kFraction>(src[i * step], false);
+        for (int64_t i = begin; i < end; ++i)
+          items[i] = to_key<K, kind, kFraction>(src[i * step], false);
       },
       [](char* to, int64_t step, int64_t begin, int64_t end, const K* items) {
         K* dst = reinterpret_cast<K*>(to);
@@ -227,7 +248,8 @@ void argsort_typed(const View& x, const View& out) {
       });
 }
 
-// NumPy's order of complex numbers: by real part, then imaginary part, those with a NaN after all others.
+// NumPy's order of complex numbers: by real part, then imaginary part, those with a NaN after all
+// others.
 int nan_class(complex64 z) { return 2 * (z.re != z.re) + (z.im != z.im); }
 
 bool less(complex64 a, complex64 b) {
@@ -238,18 +260,22 @@ bool less(complex64 a, complex64 b) {
 }
 
 void argsort_complex(const View& x, const View& out, bool values) {
-  const int64_t n = x.shape[x.rank - 1], step = x.strides[x.rank - 1], out_step = out.strides[x.rank - 1];
+  const int64_t n = x.shape[x.rank - 1], step = x.strides[x.rank - 1],
+                out_step = out.strides[x.rank - 1];
   const Walk<2> rows = rows_of(x, out);
   std::vector<uint32_t> order(static_cast<size_t>(n));
   rows.each_row(0, n ? rows.size : 0, [&](const int64_t* at) {
     const complex64* from = reinterpret_cast<const complex64*>(x.as<char>() + at[0]);
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return less(from[a * step], from[b * step]); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](uint32_t a, uint32_t b) { return less(from[a * step], from[b * step]); });
     for (int64_t i = 0; i < n; ++i) {
       if (values)
-        reinterpret_cast<complex64*>(out.as<char>() + at[1])[i * out_step] = from[order[static_cast<size_t>(i)] * step];
+        reinterpret_cast<complex64*>(out.as<char>() + at[1])[i * out_step] =
+            from[order[static_cast<size_t>(i)] * step];
       else
-        reinterpret_cast<uint32_t*>(out.as<char>() + at[1])[i * out_step] = order[static_cast<size_t>(i)];
+        reinterpret_cast<uint32_t*>(out.as<char>() + at[1])[i * out_step] =
+            order[static_cast<size_t>(i)];
     }
   });
 }
@@ -259,7 +285,8 @@ void argsort_complex(const View& x, const View& out, bool values) {
 void sort_axis(const View& x, const View& out, int axis) {
   const View a = axis_last(x, axis), b = axis_last(out, axis);
   switch (x.dtype) {
-    case Dtype::bool_: case Dtype::uint8: return sort_typed<uint8_t, Kind::plain>(a, b);
+    case Dtype::bool_:
+    case Dtype::uint8: return sort_typed<uint8_t, Kind::plain>(a, b);
     case Dtype::uint16: return sort_typed<uint16_t, Kind::plain>(a, b);
     case Dtype::uint32: return sort_typed<uint32_t, Kind::plain>(a, b);
     case Dtype::uint64: return sort_typed<uint64_t, Kind::plain>(a, b);
@@ -278,7 +305,8 @@ void sort_axis(const View& x, const View& out, int axis) {
 void argsort_axis(const View& x, const View& out, int axis) {
   const View a = axis_last(x, axis), b = axis_last(out, axis);
   switch (x.dtype) {
-    case Dtype::bool_: case Dtype::uint8: return argsort_typed<uint8_t, Kind::plain>(a, b);
+    case Dtype::bool_:
+    case Dtype::uint8: return argsort_typed<uint8_t, Kind::plain>(a, b);
     case Dtype::uint16: return argsort_typed<uint16_t, Kind::plain>(a, b);
     case Dtype::uint32: return argsort_typed<uint32_t, Kind::plain>(a, b);
     case Dtype::uint64: return argsort_typed<uint64_t, Kind::plain>(a, b);

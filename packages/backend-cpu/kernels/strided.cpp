@@ -36,11 +36,11 @@ void copy_rows(const Walk<2>& walk, const char* src, char* dst) {
 void copy_elements(const View& src, const View& dst) {
   const int64_t item = itemsize(src.dtype);
   Walk<2> walk;
-  for (int d = 0; d < src.rank; ++d) walk.add(src.shape[d], {src.strides[d] * item, dst.strides[d] * item});
+  for (int d = 0; d < src.rank; ++d)
+    walk.add(src.shape[d], {src.strides[d] * item, dst.strides[d] * item});
   if (walk.size == 0) return;
-  with_bits(src.dtype, [&](auto zero) {
-    copy_rows<decltype(zero)>(walk, src.as<char>(), dst.as<char>());
-  });
+  with_bits(src.dtype,
+            [&](auto zero) { copy_rows<decltype(zero)>(walk, src.as<char>(), dst.as<char>()); });
 }
 
 }  // namespace monel

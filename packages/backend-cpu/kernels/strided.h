@@ -8,8 +8,8 @@
 
 namespace monel {
 
-// Axes shared by up to N arrays, with the strides of each in bytes. Axes of length 1 are dropped and neighbours
-// that are one run in every array are joined; the last axis is the innermost.
+// Axes shared by up to N arrays, with the strides of each in bytes. Axes of length 1 are dropped
+// and neighbours that are one run in every array are joined; the last axis is the innermost.
 template <int N>
 struct Walk {
   int rank = 0;
@@ -72,7 +72,8 @@ inline View axis_last(const View& v, int axis) {
   return moved;
 }
 
-// Calls f with a value of the unsigned type that has the size of dtype (complex64 and float64: uint64_t).
+// Calls f with a value of the unsigned type that has the size of dtype (complex64 and float64:
+// uint64_t).
 template <class F>
 void with_bits(Dtype dtype, F&& f) {
   switch (itemsize(dtype)) {

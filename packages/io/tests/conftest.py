@@ -11,8 +11,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
 from monel.core.base.storage import open_source
+from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
+from monel.io import reading
 
 # What hostile_files allows a reader beyond the file itself, which these tests hold in memory.
 EXTRA = 64 << 20
@@ -59,6 +60,12 @@ def saved() -> Callable[..., bytes]:
         return target.getvalue()
 
     return saved
+
+
+@pytest.fixture
+def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let headers become 1 MiB in memory instead of 64, so that files which exceed it are small."""
+    monkeypatch.setattr(reading, "MAX_EXTRA", 1 << 20)
 
 
 @pytest.fixture

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from . import operator_table
+from . import methods, operator_table, random
 from .base.devices import *
 from .base.dtypes import *
+from .constants import *
 from .execute.evaluation import *
 from .execute.placement import *
 from .graph.handle import array
 from .interchange import *
+from .ops.arithmetic import *
 from .ops.creation import *
+from .ops.diagonals import *
+from .ops.einsum import *
+from .ops.gathering import *
+from .ops.indexing import *
 from .ops.joining import *
 from .ops.manipulation import *
+from .ops.padding import *
+from .ops.products import *
 from .ops.reductions import *
+from .ops.sets import *
 from .ops.windows import *
 from .primitives.argreduce import *
 from .primitives.bitwise import *
+from .primitives.combined import *
 from .primitives.compare import *
+from .primitives.convert import *
 from .primitives.dot import *
 from .primitives.elementwise import *
 from .primitives.exponential import *
 from .primitives.reduce import *
+from .primitives.scan import *
+from .primitives.sort import *
 from .primitives.special import *
 from .primitives.trigonometric import *
 from .primitives.unary import *
@@ -30,3 +43,5 @@ from .transforms.custom import *
 from .transforms.jvp import *
 from .transforms.vjp import *
 from .transforms.vmap import *
+
+__version__ = "0.1.0"

@@ -27,6 +27,7 @@ _DTYPES = {
     0: "uint8", 1: "int8", 2: "uint16", 3: "int16", 4: "uint32", 5: "int32", 6: "float32",
     7: "bool", 10: "uint64", 11: "int64", 12: "float64",
 }  # fmt: skip
+_LENGTH = struct.Struct("<Q").unpack_from
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
 
@@ -145,6 +146,34 @@ class _Cursor:
         except UnicodeDecodeError as error:
             raise self.fail(at + 8 + error.start, field, f"not UTF-8: {error.reason}") from None
 
+    def _strings(self, count: int, field: str) -> list[str]:
+        """Return ``count`` strings; vocabularies have hundreds of thousands of them."""
+        out: list[str] = []
+        while len(out) < count:
+            # One string the careful way, which refills the buffer; then those that lie in it whole.
+            out.append(self.string(field))
+            known, at = len(out), self.at
+            out += self._buffered(count - known, field)
+            self.budget.take(64 * (len(out) - known) + 2 * (self.at - at), at, field)
+        return out
+
+    def _buffered(self, most: int, field: str) -> list[str]:
+        """Return up to ``most`` strings that the buffer holds whole."""
+        out: list[str] = []
+        buffer, at, end = self._buffer, self.at - self._start, len(self._buffer)
+        try:
+            while len(out) < most and at + 8 <= end:
+                stop = at + 8 + _LENGTH(buffer, at)[0]
+                if stop > end:
+                    break
+                out.append(buffer[at + 8 : stop].decode())
+                at = stop
+        except UnicodeDecodeError as error:
+            where = self._start + at + 8 + error.start
+            raise self.fail(where, field, f"not UTF-8: {error.reason}") from None
+        self.at = self._start + at
+        return out
+
     def value(self, code: int, field: str) -> Any:
         """Return a value of metadata of the type ``code``."""
         if code == _STRING:
@@ -188,7 +217,7 @@ class _Cursor:
                 unfilled.append((child, count))
             elif code == _STRING:
                 self.counted(count, 8, at, field)
-                out.append([self.string(field) for _ in range(count)])
+                out.append(self._strings(count, field))
             else:
                 out.append(self._numbers(code, count, field))
         return root[0]

@@ -28,15 +28,15 @@ Fail: TypeAlias = Callable[[int, str, str], FormatError]
 
 
 class Budget:
-    """Memory that the parsed form of a header may take: 64 MiB, and once more what was read.
+    """Memory that the parsed form of a header may take: 64 MiB.
 
     A header of short strings grows many times over as Python objects, so the size of the file
     alone bounds nothing.
     """
 
-    def __init__(self, source: Source, limit: int = MAX_EXTRA) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._limit = self._left = limit
+        self._limit = self._left = MAX_EXTRA
 
     def take(self, count: int, offset: int, field: str) -> None:
         """Charge ``count`` bytes for what ``field``, at ``offset`` in the file, becomes."""

@@ -21,6 +21,7 @@ __all__ = ["load", "save"]
 
 # The limit of the format's own library.
 MAX_HEADER = 100_000_000
+MAX_STRING = 16 << 20
 
 _CODES = {
     "bool": "BOOL", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64",
@@ -32,13 +33,15 @@ _NAMES = {code: name for name, code in _CODES.items()} | {
     code: "uint8" for code in ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 }
 
-_STRING = re.compile(rb'[ \t\n\r]*"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrtu])*+)"')
-_MARK = re.compile(rb"[ \t\n\r]*([{}:,]|null)")
+_STRING = re.compile(rb'[ \t\n\r]*+"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrtu])*+)"')
+_MARK = re.compile(rb"[ \t\n\r]*+([{}:,]|null)")
 _SPACE = re.compile(rb"[ \t\n\r]*")
+# Possessive, so that no text is tried in more than one way.
+_INTEGER = rb"-?+(?:0|[1-9][0-9]{0,19}+)[ \t\n\r]*+"
 _INTEGERS = re.compile(
-    rb"[ \t\n\r]*\[[ \t\n\r]*((?:-?[0-9]{1,20}[ \t\n\r]*+,?[ \t\n\r]*+){0,%d})\]" % MAX_DIMENSIONS
+    rb"[ \t\n\r]*+\[[ \t\n\r]*+((?:%b(?:,[ \t\n\r]*+%b){0,%d}+)?+)\]"
+    % (_INTEGER, _INTEGER, MAX_DIMENSIONS - 1)
 )
-_LIST = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:[ \t\n\r]*,[ \t\n\r]*-?(?:0|[1-9][0-9]*))*[ \t\n\r]*")
 
 
 class _Entry(NamedTuple):
@@ -128,7 +131,7 @@ class _Parser:
             offset, key = self._at, self._string("key in __metadata__")
             self._mark(b":", field="__metadata__")
             value = self._string(f"__metadata__[{key!r}]")
-            self._budget.take(250 + 4 * (len(key) + len(value)), 8 + offset, "__metadata__")
+            self._budget.take(320 + 4 * (len(key) + len(value)), 8 + offset, "__metadata__")
             if key in self.metadata:
                 raise self.fail(offset, f"__metadata__[{key!r}]", "given twice")
             self.metadata[key] = value
@@ -182,10 +185,10 @@ class _Parser:
         return True
 
     def _string(self, field: str) -> str:
-        found = _STRING.match(self._text, self._at)
+        found = _STRING.match(self._text, self._at, self._at + MAX_STRING)
         if found is None:
             got = self._text[self._at : self._at + 20]
-            raise self.fail(self._at, field, f"expected a string, got {got!r}")
+            raise self.fail(self._at, field, f"expected a string below {MAX_STRING >> 20} MiB, got {got!r}")
         raw, offset = found[1], self._at
         self._at = found.end()
         # Decoded text takes up to four bytes a character.
@@ -198,7 +201,7 @@ class _Parser:
 
     def _integers(self, field: str) -> tuple[int, ...]:
         found = _INTEGERS.match(self._text, self._at)
-        if found is None or (found[1] and not _LIST.fullmatch(found[1])):
+        if found is None:
             got = self._text[self._at : self._at + 40]
             reason = f"expected a list of at most {MAX_DIMENSIONS} integers, got {got!r}"
             raise self.fail(self._at, field, reason)

@@ -195,7 +195,8 @@ class Member:
     def locate(self, limit: int) -> None:
         """Find where the stored bytes begin, and check that they end before ``limit``."""
         if self.offset > limit - _LOCAL.size:
-            raise self.fail(0, "local header", "beyond the members' end")
+            self.start, reason = limit, f"declared at {self.offset}, beyond the members' end"
+            raise self.fail(0, "local header", reason)
         fields = _LOCAL.unpack(self.source.pread(self.offset, _LOCAL.size))
         start = self.offset + _LOCAL.size + fields[9] + fields[10]
         if fields[0] != b"PK\x03\x04" or start > limit:

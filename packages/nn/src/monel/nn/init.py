@@ -102,6 +102,7 @@ def glorot_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
     Example:
       >>> nn.init.glorot_normal()(mx.zeros((2, 3)), gain=2.0).shape
       (2, 3)
+
     Source: Glorot and Bengio, AISTATS 2010.
     """
 
@@ -122,6 +123,7 @@ def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
     Example:
       >>> nn.init.glorot_uniform()(mx.zeros((2, 3)), gain=2.0).shape
       (2, 3)
+
     Source: Glorot and Bengio, AISTATS 2010.
     """
 
@@ -142,6 +144,7 @@ def he_normal(dtype: mx.Dtype = mx.float32) -> Initializer:
     Example:
       >>> nn.init.he_normal()(mx.zeros((2, 3)), mode="fan_out").shape
       (2, 3)
+
     Source: He et al., "Delving Deep into Rectifiers", arXiv:1502.01852.
     """
 
@@ -161,6 +164,7 @@ def he_uniform(dtype: mx.Dtype = mx.float32) -> Initializer:
     Example:
       >>> nn.init.he_uniform()(mx.zeros((2, 3)), mode="fan_out").shape
       (2, 3)
+
     Source: He et al., "Delving Deep into Rectifiers", arXiv:1502.01852.
     """
 
@@ -186,6 +190,7 @@ def sparse(
     Example:
       >>> mx.sum(nn.init.sparse(0.5)(mx.zeros((3, 4))) == 0, axis=1)
       array([2, 2, 2], dtype=int32)
+
     Source: Martens, "Deep learning via Hessian-free optimization", ICML 2010.
     """
 
@@ -210,6 +215,7 @@ def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Initializer:
       >>> q = nn.init.orthogonal()(mx.zeros((3, 3)))
       >>> mx.allclose(q @ q.T, mx.eye(3), atol=1e-5)
       array(True, dtype=bool)
+
     Source: Saxe, McClelland and Ganguli, arXiv:1312.6120.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator
+from os import PathLike
 from typing import Any, ClassVar
 
 import monel.core as mx
@@ -284,13 +285,15 @@ class Module(dict[str, Any]):
     # -- weights in files -------------------------------------------------------------------------
 
     def load_weights(
-        self, file_or_weights: str | list[tuple[str, mx.array]], strict: bool = True
+        self,
+        file_or_weights: str | PathLike[str] | list[tuple[str, mx.array]] | dict[str, mx.array],
+        strict: bool = True,
     ) -> Module:
         """Replace parameters by those of a file, or of a list of pairs.
 
         Args:
           file_or_weights: Path of a file that ``mx.load`` reads (``.npz``, ``.safetensors``,
-            ``.gguf``), or a list of pairs of dotted path and array.
+            ``.gguf``), a list of pairs of dotted path and array, or a dict of them.
           strict: Ask for exactly the parameters of the module, with their shapes. Otherwise what
             the module does not have is ignored, and shapes are not checked.
         Returns:
@@ -302,19 +305,24 @@ class Module(dict[str, Any]):
           >>> layer(mx.array([1.0, 2.0]))
           array([3], dtype=float32)
         """
-        weights = file_or_weights
-        if not isinstance(weights, list):
-            loaded = mx.load(weights)
-            if not isinstance(loaded, dict):
-                raise ValueError(f"load_weights: {weights} holds one array without a name")
-            weights = list(loaded.items())
+        weights = self._read(file_or_weights)
         if strict:
-            places.check_weights(tree_flatten(self.parameters(), destination={}), dict(weights))
+            places.check_weights(tree_flatten(self.parameters(), destination={}), weights)
         if weights:
             self.update(tree_unflatten(weights), strict=False)
         return self
 
-    def save_weights(self, file: str) -> None:
+    @staticmethod
+    def _read(source: Any) -> dict[str, mx.array]:
+        """The named arrays of a file, a list or a dict."""
+        if isinstance(source, (list, dict)):
+            return dict(source)
+        loaded = mx.load(str(source))
+        if not isinstance(loaded, dict):
+            raise ValueError(f"load_weights: {source} holds one array without a name")
+        return loaded
+
+    def save_weights(self, file: str | PathLike[str]) -> None:
         """Save the parameters under their dotted paths.
 
         Args:

@@ -34,6 +34,7 @@ class Adafactor(Optimizer):
       >>> optimizer = optim.Adafactor()
       >>> optimizer.apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
       {'w': array([0.99], dtype=float32)}
+
     Source: Shazeer and Stern, arXiv:1804.04235.
     """
 

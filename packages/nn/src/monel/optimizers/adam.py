@@ -26,9 +26,10 @@ class Adam(Optimizer):
     Raises:
       ValueError: A decay is not in ``[0, 1)``, or ``eps`` is negative.
     Example:
-      >>> adam = optim.Adam(0.1, bias_correction=True)
+      >>> adam = optim.Adam(0.5, betas=(0.5, 0.75), eps=0.0)
       >>> adam.apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
-      {'w': array([0.9], dtype=float32)}
+      {'w': array([0.5], dtype=float32)}
+
     Source: Kingma and Ba, arXiv:1412.6980.
     """
 
@@ -88,9 +89,10 @@ class AdamW(Adam):
     Raises:
       ValueError: A decay is not in ``[0, 1)``, or ``eps`` is negative.
     Example:
-      >>> adam = optim.AdamW(0.1, weight_decay=1.0, bias_correction=True)
+      >>> adam = optim.AdamW(0.5, betas=(0.5, 0.75), eps=0.0, weight_decay=0.5)
       >>> adam.apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
-      {'w': array([0.8], dtype=float32)}
+      {'w': array([0.25], dtype=float32)}
+
     Source: Loshchilov and Hutter, arXiv:1711.05101.
     """
 
@@ -125,6 +127,7 @@ class Adamax(Adam):
     Example:
       >>> optim.Adamax(0.1).apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
       {'w': array([0.99], dtype=float32)}
+
     Source: Kingma and Ba, arXiv:1412.6980.
     """
 

@@ -32,6 +32,7 @@ class Muon(Optimizer):
       >>> new = optimizer.apply_gradients({"w": mx.eye(2)}, {"w": mx.zeros((2, 2))})
       >>> new["w"].shape
       (2, 2)
+
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
     """
 

@@ -32,6 +32,7 @@ class RMSprop(Optimizer):
       >>> optimizer = optim.RMSprop(0.1, alpha=0.0)
       >>> optimizer.apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
       {'w': array([0.9], dtype=float32)}
+
     Source: Tieleman and Hinton, Lecture 6.5 of "Neural Networks for Machine Learning", 2012.
     """
 
@@ -67,6 +68,7 @@ class Adagrad(Optimizer):
     Example:
       >>> optim.Adagrad(0.1).apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
       {'w': array([0.9], dtype=float32)}
+
     Source: Duchi, Hazan and Singer, JMLR 12, 2011.
     """
 
@@ -105,6 +107,7 @@ class AdaDelta(Optimizer):
       >>> optimizer = optim.AdaDelta(1.0, rho=0.0, eps=1.0)
       >>> optimizer.apply_gradients({"w": mx.array([0.0])}, {"w": mx.array([1.0])})
       {'w': array([1], dtype=float32)}
+
     Source: Zeiler, arXiv:1212.5701.
     """
 

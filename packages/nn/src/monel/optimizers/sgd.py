@@ -78,6 +78,7 @@ class Lion(Optimizer):
     Example:
       >>> optim.Lion(0.1).apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})
       {'w': array([0.9], dtype=float32)}
+
     Source: Chen et al., arXiv:2302.06675.
     """
 

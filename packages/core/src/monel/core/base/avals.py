@@ -20,12 +20,21 @@ class AbstractArray(NamedTuple):
     dtype: Dtype
 
     @property
+    def aval(self) -> AbstractArray:
+        return self
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def aval(self) -> AbstractArray:
+        """Itself: what ``abstract`` asks of a Value, it may ask of its aval at replay."""
+        return self
 
     def __str__(self) -> str:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"

@@ -32,6 +32,10 @@ cpu = DeviceType.cpu
 gpu = DeviceType.gpu
 
 
+cpu = DeviceType.cpu
+gpu = DeviceType.gpu
+
+
 class Device:
     """A device: a kind and an index, or a backend's own name and an index.
 

@@ -11,36 +11,11 @@ from typing import Any
 from .errors import DTypeError
 
 __all__ = [
-    "DTYPES",
-    "Dtype",
-    "DtypeCategory",
-    "bfloat16",
-    "bool_",
-    "complex64",
-    "complexfloating",
-    "finfo",
-    "float16",
-    "float32",
-    "float64",
-    "floating",
-    "generic",
-    "iinfo",
-    "inexact",
-    "int16",
-    "int32",
-    "int64",
-    "int8",
-    "integer",
-    "issubdtype",
-    "number",
-    "promote",
-    "signedinteger",
-    "uint16",
-    "uint32",
-    "uint64",
-    "uint8",
-    "unsignedinteger",
-]
+    "Dtype", "DtypeCategory", "bfloat16", "bool_", "complex64", "complexfloating", "finfo",
+    "float16", "float32", "float64", "floating", "generic", "iinfo", "inexact", "int16", "int32",
+    "int64", "int8", "integer", "issubdtype", "number", "signedinteger", "uint16", "uint32",
+    "uint64", "uint8", "unsignedinteger",
+]  # fmt: skip
 
 
 class Dtype:
@@ -113,6 +88,9 @@ class DtypeCategory(enum.Enum):
     generic = "generic"
     bool_ = "bool"
 
+    def __repr__(self) -> str:
+        return f"DtypeCategory.{self.name}"
+
 
 _PARENTS = {
     DtypeCategory.complexfloating: DtypeCategory.inexact,
@@ -124,6 +102,15 @@ _PARENTS = {
     DtypeCategory.number: DtypeCategory.generic,
     DtypeCategory.bool_: DtypeCategory.generic,
 }
+
+complexfloating = DtypeCategory.complexfloating
+floating = DtypeCategory.floating
+inexact = DtypeCategory.inexact
+signedinteger = DtypeCategory.signedinteger
+unsignedinteger = DtypeCategory.unsignedinteger
+integer = DtypeCategory.integer
+number = DtypeCategory.number
+generic = DtypeCategory.generic
 
 _UNSIGNED, _SIGNED = DtypeCategory.unsignedinteger, DtypeCategory.signedinteger
 _FLOATING = DtypeCategory.floating

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import stat
 import threading
 import weakref
@@ -242,7 +241,7 @@ def open_target(file: Any, function: str = "save") -> Iterator[BinaryIO]:
         with open(path, "wb") as target:
             yield target
         return
-    temporary = os.path.join(os.path.dirname(path), f".monel-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(os.path.dirname(path), f".monel-{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as target:
             yield target

@@ -17,13 +17,15 @@ from ..passes.fuse import fuse_program
 class Step:
     """One equation made ready: the kernel, where its operands lie, what dies with it."""
 
-    __slots__ = ("avals", "context", "freed", "kernel", "operands", "out", "outputs", "primitive")
+    __slots__ = (
+        "avals", "context", "freed", "kernel", "operands", "out", "outputs", "primitive", "single",
+    )  # fmt: skip
 
 
 class Executable:
     """Runs a Program kernel by kernel on one Target, reusing what dies on the way."""
 
-    __slots__ = ("constants", "count", "inputs", "outputs", "steps", "target", "keep")
+    __slots__ = ("__weakref__", "constants", "count", "inputs", "outputs", "steps", "target")
 
     def __init__(self, program: Program, target: Any, donated: int = 0) -> None:
         self.target = target
@@ -43,6 +45,7 @@ class Executable:
             step.primitive = primitive
             step.operands = operands
             step.outputs = outputs
+            step.single = primitive.outputs == 1
             step.avals = tuple([program.avals[v] for v in operands])
             outs = tuple([program.avals[v] for v in outputs])
             step.out = outs if primitive.outputs != 1 else outs[0]
@@ -58,22 +61,32 @@ class Executable:
 
     def __call__(self, inputs: Any) -> list:
         """Return the output buffers for the input buffers."""
+        return self.run(inputs)
+
+    def run(self, inputs: Any) -> list:
+        """Call the kernels in order; a register is emptied when what it holds dies."""
         registers = list(inputs)
         registers.extend(self.constants)
         registers.extend([None] * (self.count - len(registers)))
         for step in self.steps:
-            operands = [registers[v] for v in step.operands]
+            places = step.operands
+            count = len(places)
+            operands = [registers[v] for v in places]
             for v in step.freed:
                 registers[v] = None
-            result = step.kernel(step.context, step.primitive, *operands)
+            if count == 2:
+                result = step.kernel(step.context, step.primitive, operands[0], operands[1])
+            elif count == 1:
+                result = step.kernel(step.context, step.primitive, operands[0])
+            else:
+                result = step.kernel(step.context, step.primitive, *operands)
             if result is NotImplemented:
                 result = self._missing(step, operands)
-            outputs = step.outputs
-            if step.primitive.outputs == 1:
-                registers[outputs[0]] = result
+            first = step.outputs[0]
+            if step.single:
+                registers[first] = result
             else:
-                for v, part in zip(outputs, result, strict=True):
-                    registers[v] = part
+                registers[first : first + len(step.outputs)] = result
         return [registers[v] for v in self.outputs]
 
     def _missing(self, step: Any, operands: Any) -> Any:

@@ -1,7 +1,8 @@
 cimport cython
 
+from monel.core.graph cimport value as graph
 from monel.core.graph.exporter cimport Exporter
-from monel.core.graph.value cimport Value
+from monel.core.graph.value cimport Trace, Value
 
 
 @cython.final
@@ -13,13 +14,14 @@ cdef class Upper:
     cdef public object getitem
     cdef public object numpy
     cdef public object repr
-    cdef public object select
+    cdef public object selection
     cdef public object setitem
     cdef public object state
     cdef public object to_scalar
 
 
 cdef Upper upper
+cdef dict _selections
 
 
 cdef class array(Exporter):
@@ -27,5 +29,9 @@ cdef class array(Exporter):
     cdef object __weakref__
 
 
+
+@cython.locals(key=object, value=Value, made=Value, shape=tuple, operands=tuple, trace=Trace, size=cython.longlong)
+cpdef array select(array a, Py_ssize_t axis, Py_ssize_t index)
+
 @cython.locals(handle=array)
-cpdef wrap(Value value)
+cpdef array wrap(Value value)

@@ -23,7 +23,7 @@ class Upper:
         "getitem",
         "numpy",
         "repr",
-        "select",
+        "selection",
         "setitem",
         "state",
         "to_scalar",
@@ -103,15 +103,16 @@ class array(Exporter):
             if shape:
                 n = shape[0]
                 if 0 <= index < n:
-                    return upper.select(self, 0, index)
+                    return select(self, 0, index)
                 if -n <= index < 0:
-                    return upper.select(self, 0, index + n)
+                    return select(self, 0, index + n)
         elif type(index) is tuple and len(index) == 2:
             first, second = index
-            if type(first) is slice and type(second) is int:
+            if type(second) is int and type(first) is slice:
                 shape = self.value.shape
-                if first == _ALL and len(shape) >= 2 and 0 <= second < shape[1]:
-                    return upper.select(self, 1, second)
+                if len(shape) >= 2 and 0 <= second < shape[1] and first.start is None:
+                    if first.stop is None and first.step is None:
+                        return select(self, 1, second)
         return upper.getitem(self, index)
 
     def __setitem__(self, index: Any, update: Any) -> None:
@@ -183,7 +184,36 @@ class array(Exporter):
         return upper.state(self)
 
 
-_ALL = slice(None, None, None)
+# Primitives that pick one entry, by index for axis 0 and by (axis, index) for the others: one
+# look-up where interning costs several.
+_selections: dict = {}
+_LARGEST_TABLE = 65_536
+
+
+def select(a: Any, axis: int, index: int) -> Any:
+    """Return the entry at ``index``, which has been checked, of ``axis``; the axis disappears."""
+    value = a.value
+    key = index
+    if axis:
+        key = (axis, index)
+    primitive = _selections.get(key)
+    if primitive is None:
+        primitive = upper.selection(axis, index)
+        if len(_selections) >= _LARGEST_TABLE:
+            _selections.clear()
+        _selections[key] = primitive
+    shape = value.shape
+    size = value.size // shape[axis]
+    shape = shape[1:] if axis == 0 else shape[:axis] + shape[axis + 1 :]
+    stream = graph._slots.stream
+    if stream is None:
+        stream = graph._slots.current_stream()
+    operands = (value,)
+    trace = None if value.trace is None else graph.outermost(operands)
+    made = graph.record(primitive, operands, shape, value.dtype, size, stream, trace)
+    if graph._slots.listeners is not None:
+        graph._slots.listeners(made)
+    return wrap(made)
 
 
 def wrap(value: Any) -> Any:

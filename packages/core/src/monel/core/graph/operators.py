@@ -134,7 +134,10 @@ def _reflected(primitive: Any, function: str, kind: str) -> Any:
 
 def _in_place(primitive: Any, function: str, kind: str) -> Any:
     def operator(a: Any, b: Any) -> Any:
-        a.value = graph.slots.keep_dtype(function, a, binary(primitive, function, kind, a, b)).value
+        result = binary(primitive, function, kind, a, b)
+        if kind == "float":
+            result = graph._slots.keep_dtype(function, a, result)
+        a.value = result.value
         return a
 
     return operator

@@ -17,13 +17,13 @@ from ..primitives.arguments import (
     dtype_or,
     integer,
     operand,
-    operand_or_scalar,
     shape_of,
     stays_open,
 )
 from ..primitives.convert import cast
 from ..primitives.create import Full, Iota, scalar_constant
 from ..primitives.kinds import broadcast_like
+from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast
 
 __all__ = [
@@ -104,7 +104,7 @@ def _full(function: str, shape: tuple[int, ...], vals: Any, dtype: Any, stream: 
     if isinstance(vals, bool | int | float | complex) and not hasattr(vals, "__array__"):
         kind = dtype_or(function, dtype, dtypes.scalar_dtype(vals))
         return _filled(function, shape, kind, vals, stream)
-    x = operand_or_scalar(function, vals)
+    x = to_array(function, vals)
     x = cast(x, dtype_or(function, dtype, x.dtype), stream)
     return x if x.shape == shape else Broadcast(shape=shape).bind(x, stream=stream)
 
@@ -200,7 +200,7 @@ def full_like(a: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = No
     x = operand("full_like", a)
     kind = dtype_or("full_like", dtype, x.dtype)
     if stays_open(x):
-        return broadcast_like(cast(operand_or_scalar("full_like", vals), kind, stream), x)
+        return broadcast_like(cast(to_array("full_like", vals), kind, stream), x)
     return _full("full_like", x.shape, vals, kind, stream)
 
 

@@ -174,9 +174,7 @@ def split(a: Any, /, indices_or_sections: Any, axis: int = 0, *, stream: Any = N
             )
         cuts = [i * (n // sections) for i in range(1, sections)]
     starts, stops = [0, *cuts], [*cuts, n]
-    return [
-        part(x, place, i, max(i, j), stream) for i, j in zip(starts, stops, strict=True)
-    ]
+    return [part(x, place, i, max(i, j), stream) for i, j in zip(starts, stops, strict=True)]
 
 
 def unstack(x: Any, /, *, axis: int = 0, stream: Any = None) -> tuple[Any, ...]:

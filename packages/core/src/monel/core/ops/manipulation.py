@@ -15,12 +15,12 @@ from ..primitives.arguments import (
     integer_or_integers,
     integers,
     operand,
-    operand_or_scalar,
     stays_open,
 )
 from ..primitives.convert import Copy
 from ..primitives.flatten import flatten_axes, infer, unflatten_axis
 from ..primitives.kinds import broadcast_like
+from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast, ExpandDims, Reshape, Squeeze, Transpose
 
 __all__ = [
@@ -316,7 +316,7 @@ def broadcast_to(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
       array([[1, 2],
              [1, 2]], dtype=int32)
     """
-    x = operand_or_scalar("broadcast_to", a)
+    x = to_array("broadcast_to", a)
     new = integers("broadcast_to", "shape", shape)
     check_shape("broadcast_to", new, x.dtype.size)
     return wrap(x.value) if new == x.shape else Broadcast(shape=new).bind(x, stream=stream)

@@ -11,12 +11,12 @@ from ..primitives.arguments import (
     call_on,
     canonical_axes,
     describe,
-    floating,
     integer,
     operand,
 )
 from ..primitives.convert import cast
 from ..primitives.flatten import flatten_axes
+from ..primitives.operands import as_floating
 from ..primitives.shape import Transpose
 from .joining import part
 
@@ -43,7 +43,7 @@ def mean(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = N
     """
     x = operand("mean", a)
     axes = canonical_axes("mean", axis, x)
-    x = floating(x, stream)
+    x = as_floating(x, stream)
     return cast(_mean(_wide(x, stream), axes, keepdims, stream), x.dtype, stream)
 
 
@@ -103,18 +103,18 @@ def std(
     return call_on(stream, "sqrt", variance)
 
 
-def _variance(
-    function: str, a: Any, axis: Any, keepdims: bool, ddof: int, stream: Any
-) -> Any:
+def _variance(function: str, a: Any, axis: Any, keepdims: bool, ddof: int, stream: Any) -> Any:
     x = operand(function, a)
     axes = canonical_axes(function, axis, x)
     less = integer(function, "ddof", ddof)
-    x = floating(x, stream)
+    x = as_floating(x, stream)
     wide = _wide(x, stream)
     deviation = call_on(stream, "sub", wide, _mean(wide, axes, True, stream))
     if wide.dtype is dtypes.complex64:
-        deviation = call_on(stream, "abs", deviation)
-    squares = call_on(stream, "square", deviation)
+        parts = [call_on(stream, name, deviation) for name in ("real", "imag")]
+        squares = call_on(stream, "add", *[call_on(stream, "square", p) for p in parts])
+    else:
+        squares = call_on(stream, "square", deviation)
     total = reduce.reduction(reduce.Sum, squares, axes, keepdims, stream)
     count = reduce.size_of(wide, axes, squares.dtype)
     if less:
@@ -144,7 +144,7 @@ def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any =
     axes = canonical_axes("median", axis, x)
     if not all(x.shape[i] for i in axes):
         raise ShapeError(f"median: Cannot take median along empty axis of {describe(x)}")
-    x = floating(x, stream)
+    x = as_floating(x, stream)
     if not axes:
         return x
     kept = [i for i in range(x.ndim) if i not in axes]

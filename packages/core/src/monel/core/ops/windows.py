@@ -31,11 +31,12 @@ def _cosines(function: str, m: Any, weights: tuple[float, ...], stream: Any) -> 
     points, trivial = _points(function, m, stream)
     if points is None:
         return trivial
+    # From the last weight on, so that the ends of a Blackman window are 0.
     total: Any = _scalar(weights[0])
-    for j, weight in enumerate(weights[1:], 1):
+    for j in range(len(weights) - 1, 0, -1):
         step = 2.0 * math.pi * j / (points.size - 1)
         angle = call_on(stream, "mul", points, _scalar(step))
-        term = call_on(stream, "mul", call_on(stream, "cos", angle), _scalar(weight))
+        term = call_on(stream, "mul", call_on(stream, "cos", angle), _scalar(weights[j]))
         total = call_on(stream, "add", total, term)
     return total
 
@@ -73,7 +74,7 @@ def hanning(M: int, *, stream: Any = None) -> Any:
 
 
 def blackman(M: int, *, stream: Any = None) -> Any:
-    """Return the Blackman window, ``0.42 - 0.5 cos(2 pi n / (M - 1)) + 0.08 cos(4 pi n / (M - 1))``.
+    """Return the Blackman window, ``0.42 - 0.5 cos(t) + 0.08 cos(2 t)``, ``t = 2 pi n / (M - 1)``.
 
     Args:
       M: The number of points.

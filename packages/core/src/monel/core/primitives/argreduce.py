@@ -20,7 +20,7 @@ __all__ = ["argmax", "argmin"]
 
 
 class ArgReduction(Primitive):
-    """The position (uint32) along ``axis``, which disappears: the first of ties, a nan above all."""
+    """The position (uint32) along ``axis``, which disappears: the first of ties, nan before all."""
 
     required: ClassVar[bool] = True
     zero_in: ClassVar[tuple[int, ...]] = (0,)

@@ -10,8 +10,7 @@ from ..base import dtypes
 from ..base.avals import check_shape
 from ..base.dtypes import Dtype
 from ..base.errors import AxisError, DTypeError, ShapeError
-from ..graph import value as graph
-from ..graph.handle import array, wrap
+from ..graph.handle import array
 from ..graph.primitive import REGISTRY
 from .convert import cast
 
@@ -30,11 +29,6 @@ def operand(function: str, a: Any) -> Any:
     )
 
 
-def operand_or_scalar(function: str, a: Any) -> Any:
-    """Return ``a`` as an array where MLX takes Python scalars, too."""
-    return a if isinstance(a, array) else wrap(graph.slots.coerce(function, a, None))
-
-
 def operands(function: str, arrays: Any) -> list[Any]:
     """Return the items of a list or tuple (or the rows of an array) as arrays."""
     if isinstance(arrays, str) or not isinstance(arrays, Iterable):
@@ -49,9 +43,7 @@ def integer(function: str, name: str, number: Any) -> int:
     try:
         return operator.index(number)
     except TypeError:
-        raise TypeError(
-            f"{function}: {name} must be an int, got {type(number).__name__}"
-        ) from None
+        raise TypeError(f"{function}: {name} must be an int, got {type(number).__name__}") from None
 
 
 def integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
@@ -114,11 +106,6 @@ def promoted(arrays: list[Any], stream: Any = None) -> list[Any]:
     """Cast arrays to the dtype in which they meet."""
     dtype = dtypes.promote_all([a.dtype for a in arrays])
     return [cast(a, dtype, stream) for a in arrays]
-
-
-def floating(x: Any, stream: Any = None) -> Any:
-    """Cast integers and bool to float32."""
-    return x if x.dtype.inexact else cast(x, dtypes.float32, stream)
 
 
 def check_inexact(function: str, *arrays: Any) -> None:

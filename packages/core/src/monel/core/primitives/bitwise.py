@@ -9,9 +9,10 @@ from ..base.dtypes import bool_, uint8
 from ..base.errors import DTypeError
 from ..graph.operators import binary
 from ..graph.primitive import Sample, call
+from .convert import cast
 from .elementwise import Binary, Unary
 from .kinds import scalar_like, unary
-from .operands import as_dtype, check_bits, promoted
+from .operands import check_bits, meeting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,10 +133,10 @@ _BITWISE_INVERT = BitwiseInvert()
 
 
 def _shift(primitive: Any, function: str, a: Any, b: Any, stream: Any) -> Any:
-    x, y = promoted(function, a, b, stream=stream)
+    x, y = meeting(function, a, b, stream=stream)
     check_bits(function, x)
     if x.dtype is bool_:
-        x, y = as_dtype(x, uint8, stream), as_dtype(y, uint8, stream)
+        x, y = cast(x, uint8, stream), cast(y, uint8, stream)
     return primitive.bind(x, y, stream=stream)
 
 

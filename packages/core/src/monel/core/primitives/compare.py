@@ -12,7 +12,7 @@ from ..graph.operators import binary, broadcast_shapes
 from ..graph.primitive import Sample, call
 from .elementwise import Binary, Unary, widen
 from .kinds import Elementwise, broadcast_like, scalar_like, unary
-from .operands import as_bool, promoted, to_array
+from .operands import as_bool, meeting, to_array
 from .unary import abs
 
 if TYPE_CHECKING:
@@ -548,5 +548,5 @@ def where(condition: Any, x: Any, y: Any, /, *, stream: Any = None) -> Any:
       array([1, 0.5], dtype=float32)
     """
     c = as_bool(to_array("where", condition), stream)
-    first, second = promoted("where", x, y, stream=stream)
+    first, second = meeting("where", x, y, stream=stream)
     return _WHERE.bind(c, first, second, stream=stream)

@@ -17,7 +17,7 @@ from .kinds import Elementwise, View
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["stop_gradient", "view"]
+__all__ = ["astype", "stop_gradient", "view"]
 
 
 class Cast(Elementwise, name="cast", export_name="AsType"):
@@ -200,6 +200,25 @@ def stop_gradient(a: Any, /, *, stream: Any = None) -> Any:
     """
     value = a.value if type(a) is array else graph.slots.coerce("stop_gradient", a, None)
     return wrap(record_values(StopGradient(), (value,), stream))
+
+
+def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> Any:
+    """Return ``a`` converted to ``dtype`` by C's rules; to bool: whether not zero.
+
+    Args:
+      a: Array of any shape and dtype.
+      dtype: The dtype of the result; the imaginary part is dropped where it is real.
+    Raises:
+      TypeError: ``dtype`` is no Dtype.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.astype(mx.array([1.7, -1.7]), mx.int32)
+      array([1, -1], dtype=int32)
+    """
+    value = a.value if type(a) is array else graph.slots.coerce("astype", a, None)
+    if not isinstance(dtype, Dtype):
+        raise TypeError(f"astype: dtype must be a Dtype, got {type(dtype).__name__}")
+    return wrap(value) if value.dtype is dtype else Cast(dtype=dtype).bind(wrap(value), stream=stream)
 
 
 def view(a: Any, dtype: Dtype, stream: Any = None) -> Any:

@@ -203,11 +203,14 @@ def _vjp_linear(p: Any, operands: Any, cotangents: Any, wanted: Any) -> Any:
 
 
 def _vjp_from_jvp(p: Any, operands: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-    """Transpose the primitive's own jvp: it is linear in the tangents, so walk it back."""
+    """Transpose the primitive's own jvp: it is linear in the tangents, so walk it back.
+
+    The operands stand for the tangents, so that what only borrows their shape can be computed.
+    """
     tangents: list[Any] = [None] * len(operands)
     inputs = []
     for i in wanted:
-        v = placeholder(operands[i].shape, operands[i].dtype, None, operands[i].value.stream)
+        v = record_values(Identity(), (operands[i].value,), operands[i].value.stream)
         inputs.append(v)
         tangents[i] = wrap(v)
     pushed = p.jvp(operands, tuple(tangents), outputs)

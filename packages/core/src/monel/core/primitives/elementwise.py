@@ -9,7 +9,7 @@ from ..base.dtypes import bool_, float32
 from ..graph.operators import binary
 from ..graph.primitive import Sample, call
 from .kinds import Elementwise, broadcast_like, scalar_like
-from .operands import check_real, promoted
+from .operands import check_real, meeting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -377,7 +377,7 @@ def divmod(a: Any, b: Any, stream: Any = None) -> Any:
       >>> mx.divmod(mx.array([7, -7]), 3)
       [array([2, -3], dtype=int32), array([1, 2], dtype=int32)]
     """
-    x, y = promoted("divmod", a, b, stream=stream)
+    x, y = meeting("divmod", a, b, stream=stream)
     check_real("divmod", x)
     return [floor_divide(x, y, stream), remainder(x, y, stream)]
 

@@ -9,9 +9,9 @@ from ..base.dtypes import complex64, float32
 from ..base.errors import DTypeError
 from ..graph.operators import binary
 from ..graph.primitive import call
+from .convert import cast
 from .elementwise import Binary, Unary, add, divide, multiply, subtract, widen
 from .kinds import scalar_like, unary
-from .operands import as_dtype
 from .unary import abs, negative, reciprocal, sqrt, square
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Composed(Smooth):
 
 def in_float32(primitive: Any, operands: Any) -> Any:
     """Apply ``primitive`` to operands of a half type in float32; round the result to that type."""
-    wide = [as_dtype(x, float32) for x in operands]
-    return as_dtype(primitive.bind(*wide), operands[0].dtype)
+    wide = [cast(x, float32) for x in operands]
+    return cast(primitive.bind(*wide), operands[0].dtype)
 
 
 def _beyond_one(x: Any) -> Any:

@@ -47,7 +47,12 @@ class Flatten(View, name="flatten"):
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
-        for shape, start, end in [((2, 3), 0, 1), ((2, 3, 4), 1, 2), ((2, 0, 3), 0, 1), ((3,), 0, 0)]:
+        for shape, start, end in [
+            ((2, 3), 0, 1),
+            ((2, 3, 4), 1, 2),
+            ((2, 0, 3), 0, 1),
+            ((3,), 0, 0),
+        ]:
             x = rng.standard_normal(shape).astype("float32")
             yield Sample(cls(start=start, end=end), (x,))
 

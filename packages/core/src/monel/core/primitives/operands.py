@@ -1,14 +1,14 @@
-"""Operands of public functions: what may stand for an array, and in which dtype operands meet."""
+"""Operands of elementwise functions: the dtype in which they meet, and which dtypes are taken."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..base.dtypes import Dtype, bool_, float32, promote, scalar_dtype, weak_dtype
+from ..base.dtypes import bool_, float32, promote, scalar_dtype, weak_dtype
 from ..base.errors import DTypeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
-from ..graph.primitive import REGISTRY, apply
+from .convert import cast
 
 _SCALARS = (bool, int, float, complex)
 
@@ -18,29 +18,17 @@ def to_array(function: str, a: Any) -> Any:
     return a if type(a) is array else wrap(graph.slots.coerce(function, a, None))
 
 
-def only_array(function: str, a: Any) -> Any:
-    """Return ``a`` where MLX takes arrays but no Python scalars; ``TypeError`` for a scalar."""
-    if isinstance(a, _SCALARS):
-        raise TypeError(f"{function}: expected an array, got {type(a).__name__}; use mx.array({a})")
-    return to_array(function, a)
-
-
-def as_dtype(x: Any, dtype: Dtype, stream: Any = None) -> Any:
-    """Return ``x`` in ``dtype``: itself where it has it."""
-    return x if x.dtype is dtype else apply(REGISTRY["cast"](dtype=dtype), (x,), stream)
-
-
 def as_floating(x: Any, stream: Any = None) -> Any:
     """Return ``x`` itself where it is floating or complex, else as float32."""
-    return x if x.dtype.inexact else as_dtype(x, float32, stream)
+    return x if x.dtype.inexact else cast(x, float32, stream)
 
 
 def as_bool(x: Any, stream: Any = None) -> Any:
     """Return whether each element is not zero."""
-    return as_dtype(x, bool_, stream)
+    return cast(x, bool_, stream)
 
 
-def promoted(function: str, *operands: Any, stream: Any = None) -> list[Any]:
+def meeting(function: str, *operands: Any, stream: Any = None) -> list[Any]:
     """Return ``operands`` as arrays of one dtype; Python scalars among them are weakly typed."""
     values: list[Any] = [None] * len(operands)
     dtype = None
@@ -55,7 +43,7 @@ def promoted(function: str, *operands: Any, stream: Any = None) -> list[Any]:
         if values[i] is None:
             values[i] = graph.slots.coerce(function, x, dtype)
     assert dtype is not None
-    return [as_dtype(wrap(v), dtype, stream) for v in values]
+    return [cast(wrap(v), dtype, stream) for v in values]
 
 
 def check_real(function: str, *operands: Any) -> None:

@@ -10,7 +10,7 @@ from ..graph.primitive import call
 from .elementwise import Binary, add, divide, multiply, subtract
 from .exponential import Composed, Smooth, in_float32, log
 from .kinds import broadcast_like, scalar_like, unary
-from .operands import as_floating, check_real, promoted
+from .operands import as_floating, check_real, meeting
 from .unary import abs, negative, reciprocal, sqrt, square
 
 __all__ = [
@@ -300,7 +300,7 @@ def arctan2(a: Any, b: Any, /, *, stream: Any = None) -> Any:
       >>> mx.arctan2(mx.array([1.0, -1.0]), mx.array([1.0, -1.0]))
       array([0.785398, -2.35619], dtype=float32)
     """
-    y, x = promoted("arctan2", a, b, stream=stream)
+    y, x = meeting("arctan2", a, b, stream=stream)
     check_real("arctan2", y)
     return _ARC_TAN2.bind(as_floating(y, stream), as_floating(x, stream), stream=stream)
 

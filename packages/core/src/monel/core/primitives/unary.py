@@ -10,9 +10,10 @@ from ..base.avals import AbstractArray
 from ..base.dtypes import bool_, complex64, float32
 from ..base.errors import DTypeError
 from ..graph.primitive import call
+from .convert import cast
 from .elementwise import Unary, add, divide, minimum, multiply, subtract, widen
 from .kinds import broadcast_like, scalar_like, unary
-from .operands import as_dtype, as_floating, to_array
+from .operands import as_floating, to_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -431,7 +432,7 @@ def round(a: Any, /, decimals: int = 0, stream: Any = None) -> Any:
     y = multiply(y, scale, stream) if digits > 0 else divide(y, scale, stream)
     y = _ROUND.bind(y, stream=stream)
     y = divide(y, scale, stream) if digits > 0 else multiply(y, scale, stream)
-    return as_dtype(y, x.dtype, stream)
+    return cast(y, x.dtype, stream)
 
 
 def sqrt(a: Any, /, *, stream: Any = None) -> Any:

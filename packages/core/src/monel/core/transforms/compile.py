@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..base.avals import AbstractArray
 from ..base.errors import DTypeError
 from ..base.program import Program
 from ..base.tree import LEAF, Constant, flatten, restore, swap, unflatten
@@ -17,6 +18,7 @@ from ..graph import value as graph
 from ..graph.capture import capture, inline
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, apply
+from ..passes.shapes import with_shapes
 from ..primitives.derive import placeholder
 from .tracing import check_callable, open_trace, tracing
 
@@ -76,12 +78,30 @@ def _call_kernel(target: Any) -> Callable[..., Any]:
 class _Traced:
     """One signature of a compiled function."""
 
-    __slots__ = ("captured", "primitive", "result", "state")
+    __slots__ = ("primitive", "replays", "result", "state")
 
     def __init__(self, primitive: Call | None, result: Any, state: Any) -> None:
         self.primitive = primitive
         self.result = result
         self.state = state
+        self.replays: dict[Any, Call] = {}
+
+    def at(self, avals: Any) -> Call:
+        """Return the call for inputs of other shapes than those of the trace."""
+        found = self.replays.get(avals)
+        if found is None:
+            call = self.primitive
+            assert call is not None
+            program = with_shapes(call.program, [AbstractArray(*a) for a in avals])
+            if len(self.replays) >= LARGEST_CACHE:
+                self.replays.clear()
+            found = self.replays[avals] = Call(program, call.function, outputs=call.outputs)
+        return found
+
+
+def _open_shapes(avals: Any) -> Any:
+    """Return what a shapeless signature keeps of each aval: rank, which axes are 1, dtype."""
+    return tuple([(tuple([n == 1 for n in shape]), dtype) for shape, dtype in avals])
 
 
 def compile(
@@ -144,7 +164,8 @@ class _Compiled:
         state = flatten(self.inputs, array, leaves)
         stream = graph.slots.current_stream()
         avals = tuple([(leaf.value.shape, leaf.value.dtype) for leaf in leaves])
-        key = (structure, state, avals, stream.device)
+        signature = _open_shapes(avals) if self.shapeless else avals
+        key = (structure, state, signature, stream.device)
         traced = self.cache.get(key)
         if traced is None:
             _check_constants(structure)
@@ -154,7 +175,8 @@ class _Compiled:
                 self.cache.popitem(last=False)
         made: Any = ()
         if traced.primitive is not None:
-            made = apply(traced.primitive, tuple(leaves))
+            primitive = traced.at(avals) if self.shapeless else traced.primitive
+            made = apply(primitive, tuple(leaves))
             made = made if isinstance(made, tuple) else (made,)
         supply = iter(made)
         result = unflatten(traced.result, supply)

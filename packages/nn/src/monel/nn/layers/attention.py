@@ -28,6 +28,7 @@ class MultiHeadAttention(Module):
       >>> x = mx.ones((1, 5, 8))
       >>> nn.MultiHeadAttention(8, 2)(x, x, x).shape
       (1, 5, 8)
+
     Source: Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
 

@@ -21,6 +21,7 @@ class Dropout(Module):
     Example:
       >>> nn.Dropout(0.5).eval()(mx.array([1.0, 2.0]))
       array([1, 2], dtype=float32)
+
     Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
       Overfitting", JMLR 15, 2014.
     """
@@ -69,6 +70,7 @@ class Dropout2d(_ChannelDropout):
     Example:
       >>> nn.Dropout2d(0.5)(mx.ones((2, 4, 4, 3))).shape
       (2, 4, 4, 3)
+
     Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks",
       arXiv:1411.4280.
     """

@@ -24,6 +24,7 @@ class LayerNorm(Module):
     Example:
       >>> nn.LayerNorm(2, eps=0.0)(mx.array([1.0, 3.0]))
       array([-1, 1], dtype=float32)
+
     Source: Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
     """
 
@@ -56,6 +57,7 @@ class RMSNorm(Module):
     Example:
       >>> nn.RMSNorm(2, eps=0.0)(mx.array([3.0, 4.0]))
       array([0.848528, 1.13137], dtype=float32)
+
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467.
     """
 
@@ -83,6 +85,7 @@ class InstanceNorm(Module):
     Example:
       >>> nn.InstanceNorm(1, eps=0.0)(mx.array([[[1.0], [3.0]]])).flatten()
       array([-1, 1], dtype=float32)
+
     Source: Ulyanov, Vedaldi and Lempitsky, "Instance Normalization", arXiv:1607.08022.
     """
 
@@ -125,6 +128,7 @@ class GroupNorm(Module):
     Example:
       >>> nn.GroupNorm(1, 2, eps=0.0)(mx.array([[1.0, 3.0]]))
       array([[-1, 1]], dtype=float32)
+
     Source: Wu and He, "Group Normalization", arXiv:1803.08494.
     """
 
@@ -197,6 +201,7 @@ class BatchNorm(Module):
     Example:
       >>> nn.BatchNorm(1, eps=0.0)(mx.array([[1.0], [3.0]])).flatten()
       array([-1, 1], dtype=float32)
+
     Source: Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167.
     """
 

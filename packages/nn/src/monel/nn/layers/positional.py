@@ -22,6 +22,7 @@ class RoPE(Module):
     Example:
       >>> nn.RoPE(4)(mx.ones((1, 3, 4))).shape
       (1, 3, 4)
+
     Source: Su et al., "RoFormer", arXiv:2104.09864.
     """
 
@@ -64,6 +65,7 @@ class SinusoidalPositionalEncoding(Module):
     Example:
       >>> nn.SinusoidalPositionalEncoding(4)(mx.arange(3)).shape
       (3, 4)
+
     Source: Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
 
@@ -106,6 +108,7 @@ class ALiBi(Module):
       array([[0, -0.0625, -0.125],
              [-0.0625, 0, -0.0625],
              [-0.125, -0.0625, 0]], dtype=float32)
+
     Source: Press, Smith and Lewis, "Train Short, Test Long", arXiv:2108.12409.
     """
 

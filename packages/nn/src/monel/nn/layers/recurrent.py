@@ -85,6 +85,7 @@ class GRU(Module):
     Example:
       >>> nn.GRU(3, 4)(mx.ones((2, 5, 3))).shape
       (2, 5, 4)
+
     Source: Cho et al., arXiv:1406.1078.
     """
 
@@ -154,6 +155,7 @@ class LSTM(Module):
       >>> hidden, cell = nn.LSTM(3, 4)(mx.ones((2, 5, 3)))
       >>> hidden.shape, cell.shape
       ((2, 5, 4), (2, 5, 4))
+
     Source: Hochreiter and Schmidhuber, Neural Computation 9, 1997.
     """
 

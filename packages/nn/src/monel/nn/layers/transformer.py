@@ -252,6 +252,7 @@ class Transformer(Module):
       >>> source, target = mx.ones((1, 5, 8)), mx.ones((1, 3, 8))
       >>> nn.Transformer(8, 2, 1, 1)(source, target, None, None, None).shape
       (1, 3, 8)
+
     Source: Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
 

@@ -1,0 +1,331 @@
+#include "elementwise.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "copy.h"
+#include "pool.h"
+#include "storage.h"
+
+namespace monel {
+namespace {
+
+constexpr int64_t kTile = 512;
+constexpr int64_t kLongTile = 8192;  // where nothing is kept between operations
+constexpr int64_t kShortRow = 64;    // rows below this are gathered into tiles
+
+// How an input is read within a row of the innermost axis.
+enum class Access : uint8_t { direct, scalar, strided, gathered };
+
+struct Plan {
+  const Body* body;
+  View views[kMaxInputs];
+  Access access[kMaxInputs];
+  void* const* outputs;
+  int64_t columns, rows, tile, tiles;  // tiles of a row
+};
+
+// Scratch memory of a thread, kept between calls.
+class Workspace {
+ public:
+  char* get(size_t bytes) {
+    if (bytes > size_) {
+      std::free(memory_);
+      size_ = bytes;
+      memory_ = static_cast<char*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+      if (!memory_) std::abort();
+    }
+    return memory_;
+  }
+  ~Workspace() { std::free(memory_); }
+
+ private:
+  char* memory_ = nullptr;
+  size_t size_ = 0;
+};
+thread_local Workspace workspace;
+
+template <class T>
+void gather_typed(const View& v, int64_t begin, int64_t n, T* out) {
+  int64_t index[kMaxRank];
+  const T* p = static_cast<const T*>(v.data);
+  for (int i = v.rank - 1; i >= 0; --i) {
+    index[i] = begin % v.shape[i];
+    p += index[i] * v.strides[i];
+    begin /= v.shape[i];
+  }
+  const int last = v.rank - 1;
+  const int64_t size = v.shape[last], stride = v.strides[last];
+  while (n > 0) {
+    int64_t run = size - index[last];
+    if (run > n) run = n;
+    for (int64_t i = 0; i < run; ++i) out[i] = p[i * stride];
+    out += run;
+    n -= run;
+    p += run * stride;
+    index[last] += run;
+    for (int i = last; i > 0 && index[i] == v.shape[i]; --i) {
+      p += v.strides[i - 1] - v.shape[i] * v.strides[i];
+      index[i] = 0;
+      ++index[i - 1];
+    }
+  }
+}
+
+void gather(const View& v, int64_t begin, int64_t n, void* out) {
+  switch (itemsize(v.dtype)) {
+    case 1: return gather_typed(v, begin, n, static_cast<uint8_t*>(out));
+    case 2: return gather_typed(v, begin, n, static_cast<uint16_t*>(out));
+    case 4: return gather_typed(v, begin, n, static_cast<uint32_t*>(out));
+    default: return gather_typed(v, begin, n, static_cast<uint64_t*>(out));
+  }
+}
+
+template <class T>
+void splat_typed(const void* x, void* out, int64_t n) {
+  const T value = *static_cast<const T*>(x);
+  for (int64_t i = 0; i < n; ++i) static_cast<T*>(out)[i] = value;
+}
+
+void splat(const void* x, int64_t size, void* out, int64_t n) {
+  switch (size) {
+    case 1: return splat_typed<uint8_t>(x, out, n);
+    case 2: return splat_typed<uint16_t>(x, out, n);
+    case 4: return splat_typed<uint32_t>(x, out, n);
+    default: return splat_typed<uint64_t>(x, out, n);
+  }
+}
+
+struct Value {
+  char* data;
+  bool scalar;
+};
+
+constexpr int64_t kSlot = kTile * 8;
+
+// Runs the nodes on n elements; values[0, inputs) are filled, results go to outputs + at elements.
+void run_nodes(const Body& body, Value* values, char* slots, char* spare, void* const* outputs, int64_t at, int64_t n) {
+  for (int i = 0; i < body.nodes; ++i) {
+    const Node& node = body.node[i];
+    Value* const out = values + body.inputs + i;
+    Value* v[3] = {values + node.refs[0], nullptr, nullptr};
+    for (int k = 1; k < node.arity; ++k) v[k] = values + node.refs[k];
+    bool scalar = v[0]->scalar;
+    for (int k = 1; k < node.arity; ++k) scalar &= v[k]->scalar;
+    const int64_t count = scalar && node.slot >= 0 ? 1 : n;
+    out->scalar = count == 1 && n != 1;
+    out->data = node.slot >= 0 ? slots + node.slot * kSlot
+                               : static_cast<char*>(outputs[node.output]) + at * itemsize(node.dtype);
+    if (node.arity == 2 && !scalar && (v[0]->scalar || v[1]->scalar)) {
+      (v[0]->scalar ? node.entry.sv : node.entry.vs)(v[0]->data, v[1]->data, nullptr, out->data, n);
+      continue;
+    }
+    const char* p[3] = {v[0]->data, nullptr, nullptr};
+    for (int k = 0; k < node.arity; ++k) {
+      p[k] = v[k]->data;
+      if (v[k]->scalar && count > 1) {
+        char* copy = spare + k * kSlot;
+        splat(p[k], itemsize(body.dtype_of(node.refs[k])), copy, n);
+        p[k] = copy;
+      }
+    }
+    node.entry.vv(p[0], p[1], p[2], out->data, count);
+  }
+  for (int o = 0; o < body.outputs; ++o) {
+    const int ref = body.output_refs[o];
+    if (ref >= body.inputs && body.node[ref - body.inputs].output == o) continue;
+    const int64_t size = itemsize(body.dtype_of(ref));
+    char* to = static_cast<char*>(outputs[o]) + at * size;
+    if (values[ref].scalar)
+      splat(values[ref].data, size, to, n);
+    else if (to != values[ref].data)
+      std::memcpy(to, values[ref].data, static_cast<size_t>(n * size));
+  }
+}
+
+void run_tiles(const Plan& plan, int64_t begin, int64_t end) {
+  const Body& body = *plan.body;
+  const int spare_slots = body.inputs + 3;
+  char* memory = workspace.get(static_cast<size_t>((body.slots + spare_slots) * kSlot));
+  char* packed = memory + body.slots * kSlot;
+  Value values[kMaxInputs + kMaxNodes];
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t row = unit / plan.tiles, column = unit % plan.tiles * plan.tile;
+    const int64_t n = plan.columns - column < plan.tile ? plan.columns - column : plan.tile;
+    const int64_t at = row * plan.columns + column;
+    for (int i = 0; i < body.inputs; ++i) {
+      const View& v = plan.views[i];
+      const int64_t size = itemsize(v.dtype);
+      if (plan.access[i] == Access::gathered) {
+        gather(v, at, n, packed + i * kSlot);
+        values[i] = {packed + i * kSlot, false};
+        continue;
+      }
+      int64_t offset = 0, rest = row;
+      for (int d = v.rank - 2; d >= 0; --d) {
+        offset += rest % v.shape[d] * v.strides[d];
+        rest /= v.shape[d];
+      }
+      const int64_t stride = v.rank > 0 ? v.strides[v.rank - 1] : 0;
+      char* data = static_cast<char*>(v.data) + (offset + column * stride) * size;
+      values[i] = {data, plan.access[i] == Access::scalar};
+      if (plan.access[i] == Access::strided) {
+        View line = v;
+        line.data = data;
+        line.rank = 1;
+        line.shape[0] = n;
+        line.strides[0] = stride;
+        gather(line, 0, n, packed + i * kSlot);
+        values[i].data = packed + i * kSlot;
+      }
+    }
+    run_nodes(body, values, memory, packed + body.inputs * kSlot, plan.outputs, at, n);
+  }
+}
+
+// Reading down columns of a large operand misses the cache at each element: such operands are copied first.
+bool runs_across(const View& v) {
+  if (v.rank < 2 || v.size() < 16384) return false;
+  const int64_t inner = std::abs(v.strides[v.rank - 1]);
+  if (inner * itemsize(v.dtype) < 64) return false;
+  for (int i = 0; i < v.rank - 1; ++i)
+    if (v.strides[i] != 0 && std::abs(v.strides[i]) < inner && v.shape[i] > 1) return true;
+  return false;
+}
+
+}  // namespace
+
+bool Body::add(Op op, int arity, const int16_t* refs, Dtype dtype) {
+  if (nodes == kMaxNodes || arity != op_arity(op)) return false;
+  Node& made = node[nodes];
+  const Dtype operand = dtype_of(refs[arity == 3 ? 1 : 0]);
+  if (op == Op::cast) {
+    made.entry = {find_cast(operand, dtype), nullptr, nullptr};
+  } else {
+    const OpEntry* found = find_op(op, operand);
+    if (!found || op_result(op, operand) != dtype) return false;
+    for (int k = arity == 3 ? 2 : 1; k < arity; ++k)
+      if (dtype_of(refs[k]) != operand) return false;
+    if (arity == 3 && dtype_of(refs[0]) != Dtype::bool_) return false;
+    made.entry = *found;
+  }
+  for (int k = 0; k < arity; ++k) made.refs[k] = refs[k];
+  made.arity = static_cast<uint8_t>(arity);
+  made.dtype = dtype;
+  made.slot = 0;
+  made.output = -1;
+  ++nodes;
+  cost += op_cost(op, operand);
+  return true;
+}
+
+void Body::plan() {
+  int last[kMaxNodes];
+  for (int i = 0; i < nodes; ++i) {
+    last[i] = i;
+    for (int k = 0; k < node[i].arity; ++k)
+      if (node[i].refs[k] >= inputs) last[node[i].refs[k] - inputs] = i;
+  }
+  // An output that no later node reads is written straight to its memory. (Memory of a dying input that a later node
+  // still reads must not be overwritten early, so this holds for the last node only.)
+  for (int o = 0; o < outputs; ++o) {
+    const int i = output_refs[o] - inputs;
+    if (i < 0) continue;
+    if (i == nodes - 1 && node[i].output < 0)
+      node[i].output = static_cast<int16_t>(o);
+    else
+      last[i] = nodes;
+  }
+  bool used[kMaxNodes] = {};
+  slots = 0;
+  for (int i = 0; i < nodes; ++i) {
+    for (int k = 0; k < node[i].arity; ++k) {
+      const int r = node[i].refs[k] - inputs;
+      // A slot may be taken over within the node that reads it last if items have one size.
+      if (r >= 0 && last[r] == i && node[r].slot >= 0 && itemsize(node[r].dtype) == itemsize(node[i].dtype))
+        used[node[r].slot] = false;
+    }
+    node[i].slot = -1;
+    if (node[i].output < 0) {
+      int s = 0;
+      while (used[s]) ++s;
+      used[s] = true;
+      node[i].slot = static_cast<int16_t>(s);
+      if (s >= slots) slots = s + 1;
+    }
+    for (int k = 0; k < node[i].arity; ++k) {
+      const int r = node[i].refs[k] - inputs;
+      if (r >= 0 && last[r] == i && node[r].slot >= 0 && node[r].slot != node[i].slot) used[node[r].slot] = false;
+    }
+  }
+}
+
+void run_body(const Body& body, const View* inputs, void* const* outputs) {
+  Plan plan;
+  plan.body = &body;
+  plan.outputs = outputs;
+  if (inputs[0].size() == 0) return;
+  Scratch* copies[kMaxInputs] = {};
+  int made = 0;
+  for (int i = 0; i < body.inputs; ++i) {
+    plan.views[i] = inputs[i];
+    if (runs_across(inputs[i])) {
+      copies[made] = new Scratch(static_cast<size_t>(inputs[i].size() * itemsize(inputs[i].dtype)));
+      plan.views[i].data = copies[made]->as<void>();
+      copy(inputs[i], plan.views[i].data);
+      fill_strides(plan.views[i]);
+      ++made;
+    }
+  }
+  collapse(plan.views, body.inputs);
+  const View& first = plan.views[0];
+  const int rank = first.rank;
+  const int64_t size = first.size();
+  plan.columns = rank > 0 ? first.shape[rank - 1] : 1;
+  const bool gathers = rank > 1 && plan.columns < kShortRow;
+  bool scratch = body.nodes > 1 || body.slots > 0;
+  for (int i = 0; i < body.inputs; ++i) {
+    const View& v = plan.views[i];
+    const int64_t stride = rank > 0 ? v.strides[rank - 1] : 0;
+    bool constant = true;
+    for (int d = 0; d < rank; ++d) constant &= v.strides[d] == 0;
+    plan.access[i] = constant      ? Access::scalar
+                     : gathers     ? (v.contiguous() ? Access::direct : Access::gathered)
+                     : stride == 1 ? Access::direct
+                     : stride == 0 ? Access::scalar
+                                   : Access::strided;
+    if (plan.access[i] != Access::direct) scratch = true;
+  }
+  if (gathers) {  // one row; direct operands are contiguous in all, scalars constant
+    for (int i = 0; i < body.inputs; ++i) {
+      View& v = plan.views[i];
+      if (plan.access[i] == Access::gathered) continue;
+      v.rank = 1;
+      v.shape[0] = size;
+      v.strides[0] = plan.access[i] == Access::direct ? 1 : 0;
+    }
+    plan.columns = size;
+  }
+  plan.rows = size / plan.columns;
+  plan.tile = scratch ? kTile : kLongTile;
+  plan.tiles = (plan.columns + plan.tile - 1) / plan.tile;
+  const int64_t unit = plan.columns < plan.tile ? plan.columns : plan.tile;
+  const int64_t grain = parallel_grain(body.cost) / unit;
+  parallel_for(plan.rows * plan.tiles, grain < 1 ? 1 : grain,
+               [&](int64_t begin, int64_t end) { run_tiles(plan, begin, end); });
+  for (int i = 0; i < made; ++i) delete copies[i];
+}
+
+void run_tile(Tile f, int64_t n, int cost, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out,
+              int64_t out_step) {
+  const int64_t grain = parallel_grain(cost);
+  if (n < 2 * grain) return f(a, b, nullptr, out, n);
+  parallel_for((n + 15) / 16, grain / 16, [&](int64_t begin, int64_t end) {
+    const int64_t from = begin * 16, to = end * 16 < n ? end * 16 : n;
+    f(static_cast<const char*>(a) + from * a_step, static_cast<const char*>(b) + from * b_step, nullptr,
+      static_cast<char*>(out) + from * out_step, to - from);
+  });
+}
+
+}  // namespace monel

@@ -1,0 +1,236 @@
+"""Elementwise functions composed of primitives: clip, degrees, isclose, nan_to_num and so on."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..base.dtypes import bool_, complex64, finfo
+from ..base.errors import ShapeError
+from ..graph.handle import wrap
+from ..primitives.arguments import call_on, operand
+from ..primitives.compare import equal, isfinite, isnan, less_equal, logical_and, logical_or, where
+from ..primitives.create import constant, pack
+from ..primitives.elementwise import add, maximum, minimum, multiply, subtract
+from ..primitives.operands import as_floating, meeting, to_array
+from ..primitives.unary import abs, imag, real
+
+__all__ = [
+    "allclose",
+    "array_equal",
+    "clip",
+    "degrees",
+    "isclose",
+    "nan_to_num",
+    "radians",
+]
+
+
+def clip(a: Any, /, a_min: Any, a_max: Any, *, stream: Any = None) -> Any:
+    """Return ``a`` with what is below ``a_min`` raised to it and what is above ``a_max`` lowered.
+
+    Args:
+      a: Array of any shape.
+      a_min: Scalar, array or None: no lower limit.
+      a_max: Scalar, array or None: no upper limit; not both are None.
+    Returns:
+      Array of the common shape and dtype.
+    Raises:
+      ValueError: Both limits are None, or the shapes do not broadcast.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.clip(mx.array([1, 5, 9]), 2, 6)
+      array([2, 5, 6], dtype=int32)
+    """
+    x = operand("clip", a)
+    if a_min is None and a_max is None:
+        raise ShapeError("clip: At most one of a_min and a_max may be None")
+    if a_min is not None:
+        x = maximum(x, a_min, stream=stream)
+    return x if a_max is None else minimum(x, a_max, stream=stream)
+
+
+def degrees(a: Any, /, *, stream: Any = None) -> Any:
+    """Return angles in degrees, given in radians.
+
+    Args:
+      a: Array or scalar; integers and bool count as float32.
+    Returns:
+      Array of the shape of ``a``, floating or complex.
+    Raises:
+      ValueError: ``a`` is a list or no array at all.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.degrees(mx.array([0.0, 1.0]))
+      array([0, 57.2958], dtype=float32)
+    """
+    return multiply(as_floating(to_array("degrees", a), stream), 180 / math.pi, stream)
+
+
+def radians(a: Any, /, *, stream: Any = None) -> Any:
+    """Return angles in radians, given in degrees.
+
+    Args:
+      a: Array or scalar; integers and bool count as float32.
+    Returns:
+      Array of the shape of ``a``, floating or complex.
+    Raises:
+      ValueError: ``a`` is a list or no array at all.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.radians(mx.array([0, 180]))
+      array([0, 3.14159], dtype=float32)
+    """
+    return multiply(as_floating(to_array("radians", a), stream), math.pi / 180, stream)
+
+
+def isclose(
+    a: Any,
+    b: Any,
+    /,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    *,
+    equal_nan: bool = False,
+    stream: Any = None,
+) -> Any:
+    """Return whether ``abs(a - b) <= atol + rtol * abs(b)``, element by element.
+
+    Infinities are close to themselves, and nan to nothing but, with ``equal_nan``, to nan.
+
+    Args:
+      a, b: Arrays that broadcast.
+      rtol: Relative tolerance.
+      atol: Absolute tolerance.
+      equal_nan: Whether two nan are close.
+    Returns:
+      Bool array of the common shape.
+    Raises:
+      TypeError: An operand is no array.
+      ValueError: The shapes do not broadcast.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.isclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))
+      array([True, False], dtype=bool)
+    """
+    return _close("isclose", a, b, rtol, atol, equal_nan, stream)
+
+
+def _close(
+    function: str, a: Any, b: Any, rtol: float, atol: float, equal_nan: bool, stream: Any
+) -> Any:
+    x, y = meeting(function, operand(function, a), operand(function, b), stream=stream)
+    x, y = as_floating(x, stream), as_floating(y, stream)
+    distance = abs(subtract(x, y, stream), stream=stream)
+    room = add(multiply(abs(y, stream=stream), rtol, stream), atol, stream)
+    # An infinite tolerance would admit everything.
+    near = logical_and(less_equal(distance, room, stream), isfinite(room, stream), stream=stream)
+    near = logical_or(near, equal(x, y, stream), stream=stream)
+    if equal_nan:
+        both = logical_and(isnan(x, stream), isnan(y, stream), stream=stream)
+        near = logical_or(near, both, stream=stream)
+    return near
+
+
+def _every(x: Any, stream: Any) -> Any:
+    axes = tuple(range(x.ndim))
+    return call_on(stream, "all", x, axes=axes) if axes else x
+
+
+def allclose(
+    a: Any,
+    b: Any,
+    /,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    *,
+    equal_nan: bool = False,
+    stream: Any = None,
+) -> Any:
+    """Return whether all elements are close in the sense of ``isclose``.
+
+    Args:
+      a, b: Arrays that broadcast.
+      rtol: Relative tolerance.
+      atol: Absolute tolerance.
+      equal_nan: Whether two nan are close.
+    Returns:
+      Bool scalar array.
+    Raises:
+      TypeError: An operand is no array.
+      ValueError: The shapes do not broadcast.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.allclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))
+      array(False, dtype=bool)
+    """
+    return _every(_close("allclose", a, b, rtol, atol, equal_nan, stream), stream)
+
+
+def array_equal(a: Any, b: Any, equal_nan: bool = False, stream: Any = None) -> Any:
+    """Return whether two arrays have the same shape and equal elements; dtypes may differ.
+
+    Args:
+      a: Array or scalar.
+      b: Array or scalar.
+      equal_nan: Whether two nan are equal.
+    Returns:
+      Bool scalar array.
+    Raises:
+      ValueError: An operand is a list or no array at all.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.array_equal(mx.array([1, 2]), mx.array([1.0, 2.0]))
+      array(True, dtype=bool)
+    """
+    x, y = to_array("array_equal", a), to_array("array_equal", b)
+    if x.shape != y.shape:
+        return wrap(constant(pack([False], bool_), (), bool_))
+    same = equal(x, y, stream)
+    if equal_nan and x.dtype.inexact and y.dtype.inexact:
+        both = logical_and(isnan(x, stream), isnan(y, stream), stream=stream)
+        same = logical_or(same, both, stream=stream)
+    return _every(same, stream)
+
+
+def nan_to_num(
+    a: Any,
+    nan: float = 0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    stream: Any = None,
+) -> Any:
+    """Return ``a`` with nan and infinities replaced; complex numbers by parts.
+
+    Args:
+      a: Array or scalar.
+      nan: What stands for nan.
+      posinf: What stands for infinity; by default the greatest number of the dtype.
+      neginf: What stands for negative infinity; by default the least number of the dtype.
+    Returns:
+      Array of the shape and dtype of ``a``.
+    Raises:
+      ValueError: ``a`` is a list or no array at all.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.nan_to_num(mx.array([1.0, float("nan"), float("inf")]), posinf=9)
+      array([1, 0, 9], dtype=float32)
+    """
+    x = to_array("nan_to_num", a)
+    if not x.dtype.inexact:
+        return wrap(x.value)
+    if x.dtype is complex64:
+        parts = (real(x, stream=stream), imag(x, stream=stream))
+        re, im = (_finite(part, nan, posinf, neginf, stream) for part in parts)
+        return add(re, multiply(im, 1j, stream), stream)
+    return _finite(x, nan, posinf, neginf, stream)
+
+
+def _finite(x: Any, nan: float, posinf: float | None, neginf: float | None, stream: Any) -> Any:
+    limits = finfo(x.dtype)
+    high = limits.max if posinf is None else float(posinf)
+    low = limits.min if neginf is None else float(neginf)
+    y = where(isnan(x, stream), float(nan), x, stream=stream)
+    y = where(equal(x, math.inf, stream), high, y, stream=stream)
+    return where(equal(x, -math.inf, stream), low, y, stream=stream)

@@ -1,0 +1,588 @@
+"""mx.random: distributions as functions of a key, and the default key of each thread."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import Any
+
+from .base.dtypes import (
+    Dtype,
+    bfloat16,
+    complex64,
+    float16,
+    float32,
+    float64,
+    int32,
+    uint32,
+)
+from .base.errors import AxisError, DTypeError, ShapeError
+from .graph.handle import array, wrap
+from .graph.operators import broadcast_shapes
+from .primitives.arguments import call_on, dtype_or, integer, operand, shape_of
+from .primitives.bits import RandomBits
+from .primitives.convert import cast
+from .primitives.create import constant, pack
+from .primitives.elementwise import add, divide, maximum, minimum, multiply, subtract
+from .primitives.exponential import log, log1p
+from .primitives.operands import to_array
+from .primitives.special import erf, erfinv
+from .primitives.unary import abs, floor, negative, sign
+
+__all__ = [
+    "bernoulli",
+    "categorical",
+    "gumbel",
+    "key",
+    "laplace",
+    "multivariate_normal",
+    "normal",
+    "permutation",
+    "randint",
+    "seed",
+    "split",
+    "truncated_normal",
+    "uniform",
+]
+
+
+class _Thread(threading.local):
+    """The default key of one thread: a list of one array, replaced at every draw without a key."""
+
+    def __init__(self) -> None:
+        self.state = [key(int.from_bytes(os.urandom(8), "little"))]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "state":
+        return _thread.state
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def key(seed: int) -> array:
+    """Return the key of a seed: two uint32, its high and its low half.
+
+    Args:
+      seed: An int from 0 to 2**64 - 1.
+    Returns:
+      uint32 array of shape (2,).
+    Raises:
+      TypeError: ``seed`` is no such int.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.key(7)
+      array([0, 7], dtype=uint32)
+    """
+    number = integer("key", "seed", seed)
+    if not 0 <= number < 1 << 64:
+        raise TypeError(f"key: expected a seed from 0 to 2**64 - 1, got {number}")
+    return wrap(constant(pack([number >> 32, number & 0xFFFFFFFF], uint32), (2,), uint32))
+
+
+_thread = _Thread()
+
+
+def seed(seed: int) -> None:
+    """Set the calling thread's default key to ``key(seed)``.
+
+    Args:
+      seed: An int from 0 to 2**64 - 1.
+    Raises:
+      TypeError: ``seed`` is no such int.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.seed(0)
+      >>> mx.random.uniform(shape=(2,))
+      @seed@
+    """
+    _thread.state[0] = key(seed)
+
+
+def split(key: array, num: int = 2, stream: Any = None) -> array:
+    """Return independent keys made of one.
+
+    Args:
+      key: uint32 array of shape (2,).
+      num: How many.
+    Returns:
+      uint32 array of shape (num, 2).
+    Raises:
+      ValueError: ``key`` is no key, or ``num`` is negative.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.split(mx.random.key(0))
+      @split@
+    """
+    count = integer("split", "num", num)
+    if count < 0:
+        raise ShapeError(f"split: num must not be negative, got {count}")
+    return RandomBits(shape=(count, 2), width=4).bind(_one_key("split", key), stream=stream)
+
+
+def _one_key(function: str, key: Any) -> array:
+    """Return ``key`` checked, or the next of the thread's keys where it is None."""
+    if key is None:
+        pair = RandomBits(shape=(2, 2), width=4).bind(_thread.state[0])
+        _thread.state[0] = call_on(None, "select", pair, axis=0, index=0)
+        return call_on(None, "select", pair, axis=0, index=1)
+    found = operand(function, key)
+    if found.dtype is not uint32:
+        raise DTypeError(f"{function}: Expected key type uint32 but received {found.value}")
+    if found.shape != (2,):
+        raise ShapeError(f"{function}: Expected key shape (2,) but received {found.value}")
+    return found
+
+
+def _bits(function: str, shape: tuple[int, ...], width: int, key: Any, stream: Any) -> array:
+    return RandomBits(shape=shape, width=width).bind(_one_key(function, key), stream=stream)
+
+
+def _shape(function: str, shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple | list):
+        raise TypeError(
+            f"{function}: shape must be a sequence of ints, got {type(shape).__name__}; "
+            f"write ({shape},) for one axis"
+        )
+    return shape_of(function, shape)
+
+
+def _floating(function: str, dtype: Any) -> Dtype:
+    found = dtype_or(function, dtype, float32)
+    if not found.floating:
+        raise DTypeError(
+            f"{function}: Can only generate numbers of real floating point type, got {found.name}"
+        )
+    return found
+
+
+def _check_covers(function: str, shape: tuple[int, ...], *operands: Any) -> None:
+    """Raise ``ShapeError`` unless ``operands`` broadcast to exactly ``shape``."""
+    common: tuple[int, ...] = ()
+    for x in operands:
+        common = broadcast_shapes(function, common, x.shape)
+    if broadcast_shapes(function, shape, common) != shape:
+        raise ShapeError(
+            f"{function}: Cannot generate random values of shape {shape} from broadcasted shape "
+            f"{common}; give shape="
+        )
+
+
+# The greatest number below 1, to which what rounds up to 1 is lowered.
+_BELOW_ONE = {
+    float16: 1 - 2.0**-11,
+    bfloat16: 1 - 2.0**-8,
+    float32: 1 - 2.0**-24,
+}
+
+
+def _unit(function: str, shape: tuple[int, ...], dtype: Dtype, key: Any, stream: Any) -> array:
+    """Return uniform numbers from 0 to 1, without 1."""
+    if dtype is float64:
+        return _unit_of_53_bits(_bits(function, (*shape, 2), 4, key, stream), stream)
+    bits = cast(_bits(function, shape, 4, key, stream), float32, stream)
+    unit = cast(divide(bits, float((1 << 32) - 1), stream), dtype, stream)
+    return minimum(unit, _BELOW_ONE[dtype], stream=stream)
+
+
+def _unit_of_53_bits(pairs: array, stream: Any) -> array:
+    """Return float64 from 0 to 1 made of the upper 27 and 26 bits of pairs of words."""
+    last = pairs.ndim - 1
+    words = []
+    for i, dropped in ((0, 5), (1, 6)):
+        word = call_on(stream, "select", pairs, axis=last, index=i)
+        shift = cast(to_array("uniform", dropped), uint32, stream)
+        words.append(cast(call_on(stream, "shift_right", word, shift), float64, stream))
+    whole = add(multiply(words[0], 2.0**26, stream), words[1], stream)
+    return multiply(whole, 2.0**-53, stream)
+
+
+def uniform(
+    low: Any = 0,
+    high: Any = 1,
+    shape: Any = (),
+    dtype: Any = float32,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return uniform random numbers from ``low`` up to, without, ``high``.
+
+    Args:
+      low, high: Scalars or arrays that broadcast to ``shape``.
+      shape: Of the result.
+      dtype: A floating dtype.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is not floating, or the bounds do not fit the shape.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.uniform(shape=(3,), key=mx.random.key(0))
+      @uniform@
+    """
+    out, dims = _floating("uniform", dtype), _shape("uniform", shape)
+    first, last = (cast(to_array("uniform", x), out, stream) for x in (low, high))
+    _check_covers("uniform", dims, first, last)
+    unit = _unit("uniform", dims, out, key, stream)
+    return add(multiply(unit, subtract(last, first, stream), stream), first, stream)
+
+
+def _symmetric(function: str, shape: Any, dtype: Dtype, key: Any, stream: Any) -> array:
+    """Return uniform numbers between -1 and 1, without both."""
+    low = math.nextafter(-1.0, 0.0) if dtype is float64 else -_BELOW_ONE[float32]
+    wide = float64 if dtype is float64 else float32
+    return uniform(low, 1.0, _shape(function, shape), wide, key, stream)
+
+
+def normal(
+    shape: Any = (),
+    dtype: Any = float32,
+    loc: Any = None,
+    scale: Any = None,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return normally distributed random numbers.
+
+    Args:
+      shape: Of the result.
+      dtype: A floating dtype or complex64, whose parts have variance 1/2.
+      loc: The mean, a scalar or an array; 0 by default.
+      scale: The standard deviation, a scalar or an array; 1 by default.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is an integer or bool.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.normal(shape=(3,), key=mx.random.key(0))
+      @normal@
+    """
+    out, dims = dtype_or("normal", dtype, float32), _shape("normal", shape)
+    if not out.inexact:
+        raise DTypeError(
+            f"normal: Only floating point and complex64 types are supported, got {out.name}"
+        )
+    if out is complex64:
+        parts = normal((*dims, 2), float32, key=key, stream=stream)
+        pair = multiply(parts, math.sqrt(0.5), stream)
+        joined = call_on(stream, "bitcast", pair, dtype=complex64)
+        made = call_on(stream, "squeeze", joined, axes=(len(dims),))
+    else:
+        unit = _symmetric("normal", dims, out, key, stream)
+        made = cast(multiply(erfinv(unit, stream=stream), math.sqrt(2), stream), out, stream)
+    if scale is not None:
+        made = multiply(made, cast(to_array("normal", scale), out, stream), stream)
+    if loc is not None:
+        made = add(made, cast(to_array("normal", loc), out, stream), stream)
+    return made
+
+
+def bernoulli(
+    p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None
+) -> array:
+    """Return random bools that are True with probability ``p``.
+
+    Args:
+      p: A float or a floating array.
+      shape: Of the result, to which ``p`` broadcasts; by default that of ``p``.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Bool array of ``shape``.
+    Raises:
+      ValueError: ``p`` is not floating or does not broadcast to ``shape``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.bernoulli(0.3, (5,), mx.random.key(0))
+      @bernoulli@
+    """
+    chance = to_array("bernoulli", p)
+    if not chance.dtype.floating:
+        raise DTypeError(
+            f"bernoulli: bernoulli probability `p` must be a float type, got {chance.value}"
+        )
+    dims = chance.shape if shape is None else _shape("bernoulli", shape)
+    _check_covers("bernoulli", dims, chance)
+    unit = _unit("bernoulli", dims, float32, key, stream)
+    return call_on(stream, "less", unit, cast(chance, float32, stream))
+
+
+def gumbel(
+    shape: Any = (), dtype: Any = float32, key: array | None = None, stream: Any = None
+) -> array:
+    """Return random numbers with the distribution function ``exp(-exp(-x))``.
+
+    Args:
+      shape: Of the result.
+      dtype: A floating dtype.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is not floating.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.gumbel((3,), key=mx.random.key(0))
+      @gumbel@
+    """
+    out = _floating("gumbel", dtype)
+    wide = float64 if out is float64 else float32
+    unit = _unit("gumbel", _shape("gumbel", shape), wide, key, stream)
+    inner = negative(log(unit, stream=stream), stream=stream)
+    return cast(negative(log(inner, stream=stream), stream=stream), out, stream)
+
+
+def categorical(
+    logits: array,
+    axis: int = -1,
+    shape: Any = None,
+    num_samples: int | None = None,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return random categories, given the logarithms of their relative frequencies.
+
+    Args:
+      logits: Array with the categories along ``axis``.
+      axis: Which axis.
+      shape: Of the result; the shape of ``logits`` without ``axis`` must broadcast to it.
+      num_samples: How many draws of each distribution, along a new last axis.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      uint32 array; its shape is that of ``logits`` without ``axis`` where nothing else is asked.
+    Raises:
+      ValueError: Both ``shape`` and ``num_samples`` are given, or ``shape`` does not fit.
+      AxisError: ``axis`` is out of bounds.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.categorical(mx.zeros((2, 3)), key=mx.random.key(0))
+      @categorical@
+    Source: the Gumbel-max trick; Maddison, Tarlow and Minka, "A* Sampling", arXiv:1411.0030.
+    """
+    x, place = operand("categorical", logits), integer("categorical", "axis", axis)
+    if not -x.ndim <= place < x.ndim:
+        raise AxisError(f"categorical: Invalid axis {place} for logits {x.value}")
+    if shape is not None and num_samples is not None:
+        raise ShapeError("categorical: At most one of shape or num_samples can be specified")
+    place %= x.ndim
+    reduced = x.shape[:place] + x.shape[place + 1 :]
+    dims = reduced
+    if shape is not None:
+        dims = _shape("categorical", shape)
+        if broadcast_shapes("categorical", dims, reduced) != dims:
+            raise ShapeError(
+                f"categorical: Requested shape {dims} is not broadcast compatible with {reduced}, "
+                f"the shape of the logits without axis {place}"
+            )
+    elif num_samples is not None:
+        dims = (*reduced, integer("categorical", "num_samples", num_samples))
+        x = call_on(stream, "expand_dims", x, axes=(x.ndim,))
+    categories = x.shape[place]
+    place += len(dims) - x.ndim + 1
+    noise = gumbel((*dims[:place], categories, *dims[place:]), float32, key, stream)
+    return call_on(stream, "argmax", add(noise, x, stream), axis=place)
+
+
+def randint(
+    low: Any,
+    high: Any,
+    shape: Any = (),
+    dtype: Any = None,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return random integers from ``low`` up to, without, ``high``.
+
+    They are rounded from uniform float32, so that ranges beyond 2**24 have gaps.
+
+    Args:
+      low, high: Scalars or arrays that broadcast to ``shape``.
+      shape: Of the result.
+      dtype: An integer dtype or bool; int32 by default.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is floating, or the bounds do not fit the shape.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.randint(0, 10, (3,), key=mx.random.key(0))
+      @randint@
+    """
+    out = dtype_or("randint", dtype, int32)
+    if out.inexact:
+        raise DTypeError(f"randint: randint only accepts integer dtypes and bool, got {out.name}")
+    drawn = uniform(low, high, _shape("randint", shape), float32, key, stream)
+    return cast(floor(drawn, stream=stream), out, stream)
+
+
+def permutation(
+    x: Any, axis: int = 0, key: array | None = None, stream: Any = None
+) -> array:
+    """Return the numbers below ``x``, or the entries of an array, in random order.
+
+    Args:
+      x: An int, or an array.
+      axis: Along which entries of the array are moved.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      uint32 array of shape (x,), or an array like ``x``.
+    Raises:
+      AxisError: ``axis`` is out of bounds.
+      ValueError: The int is negative.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.permutation(4, key=mx.random.key(0))
+      @permutation@
+    """
+    if not isinstance(x, array):
+        count = integer("permutation", "x", x)
+        if count < 0:
+            raise ShapeError(f"permutation: x must not be negative, got {count}")
+        return _order(count, key, stream)
+    place = integer("permutation", "axis", axis)
+    if not -x.ndim <= place < x.ndim:
+        raise AxisError(f"permutation: axis {place} is out of bounds for {x.value}")
+    place %= x.ndim
+    order = _order(x.shape[place], key, stream)
+    sizes = tuple([1 if i == place else n for i, n in enumerate(x.shape)])
+    taken = call_on(stream, "gather", x, order, axes=(place,), slice_sizes=sizes)
+    # The gather puts the order first and leaves length 1 in its place.
+    rows = call_on(stream, "squeeze", taken, axes=(place + 1,))
+    back = (*range(1, place + 1), 0, *range(place + 1, x.ndim))
+    return call_on(stream, "transpose", rows, axes=back) if place else rows
+
+
+def _order(count: int, key: Any, stream: Any) -> array:
+    return call_on(stream, "argsort", _bits("permutation", (count,), 4, key, stream), axis=0)
+
+
+def laplace(
+    shape: Any = (),
+    dtype: Any = float32,
+    loc: float = 0.0,
+    scale: float = 1.0,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return random numbers with density ``exp(-abs(x - loc) / scale) / (2 * scale)``.
+
+    Args:
+      shape: Of the result.
+      dtype: A floating dtype.
+      loc: The mean.
+      scale: The mean distance from it.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is not floating.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.laplace((3,), key=mx.random.key(0))
+      @laplace@
+    """
+    out = _floating("laplace", dtype)
+    u = _symmetric("laplace", shape, out, key, stream)
+    depth = log1p(negative(abs(u, stream=stream), stream=stream), stream=stream)
+    made = cast(multiply(sign(u, stream=stream), depth, stream), out, stream)
+    made = multiply(made, float(scale), stream) if scale != 1 else made
+    return add(made, float(loc), stream) if loc != 0 else made
+
+
+def truncated_normal(
+    lower: Any,
+    upper: Any,
+    shape: Any = None,
+    dtype: Any = float32,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return standard normal random numbers between ``lower`` and ``upper``.
+
+    Args:
+      lower, upper: Scalars or arrays.
+      shape: Of the result; by default the one that the bounds broadcast to.
+      dtype: A floating dtype.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      Array of ``shape`` and ``dtype``.
+    Raises:
+      ValueError: The dtype is not floating, or the bounds do not fit the shape.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.random.truncated_normal(-1, 1, (3,), key=mx.random.key(0))
+      @truncated_normal@
+    """
+    out = _floating("truncated_normal", dtype)
+    wide = float64 if out is float64 else float32
+    low, high = (cast(to_array("truncated_normal", x), wide, stream) for x in (lower, upper))
+    common = broadcast_shapes("truncated_normal", low.shape, high.shape)
+    dims = common if shape is None else _shape("truncated_normal", shape)
+    _check_covers("truncated_normal", dims, low, high)
+    root = math.sqrt(2)
+    first, last = (erf(divide(x, root, stream), stream=stream) for x in (low, high))
+    drawn = erfinv(uniform(first, last, dims, wide, key, stream), stream=stream)
+    made = multiply(drawn, root, stream)
+    return cast(minimum(maximum(made, low, stream=stream), high, stream=stream), out, stream)
+
+
+def multivariate_normal(
+    mean: array,
+    cov: array,
+    shape: Any = (),
+    dtype: Any = float32,
+    key: array | None = None,
+    stream: Any = None,
+) -> array:
+    """Return normally distributed random vectors with a given covariance.
+
+    Args:
+      mean: Array of shape (..., n).
+      cov: Positive semi-definite array of shape (..., n, n).
+      shape: Of the batch of vectors, to which the leading axes of both broadcast.
+      dtype: float32.
+      key: Of ``key`` or ``split``; by default the thread's next one.
+    Returns:
+      float32 array of shape (*shape, n).
+    Raises:
+      ValueError: The dtype is another, or the shapes do not fit.
+    Example:
+      >>> import monel.core as mx
+      >>> cov = mx.array([[2.0, 0.5], [0.5, 1.0]])
+      >>> mx.random.multivariate_normal(mx.zeros(2), cov, (3,), key=mx.random.key(0)).shape
+      (3, 2)
+    """
+    name = "multivariate_normal"
+    if dtype_or(name, dtype, float32) is not float32:
+        raise DTypeError(f"{name}: dtype must be float32, got {dtype}")
+    centre, spread = (cast(operand(name, x), float32, stream) for x in (mean, cov))
+    if not centre.shape or spread.ndim < 2:
+        raise ShapeError(
+            f"{name}: expected a mean of shape (..., n) and a cov of shape (..., n, n), "
+            f"got {centre.value} and {spread.value}"
+        )
+    n = centre.shape[-1]
+    if spread.shape[-2:] != (n, n):
+        raise ShapeError(
+            f"{name}: mean and cov must have compatible shapes, got {centre.value} and "
+            f"{spread.value}"
+        )
+    common = broadcast_shapes(name, centre.shape[:-1], spread.shape[:-2])
+    dims = _shape(name, shape) or common
+    if broadcast_shapes(name, dims, common) != dims:
+        raise ShapeError(f"{name}: shape {dims} does not fit the batch {common} of mean and cov")
+    draws = normal((*dims, 1, n), float32, key=key, stream=stream)
+    values, vectors = call_on(stream, "eigh", spread)
+    length = call_on(stream, "sqrt", maximum(values, 0.0, stream=stream))
+    length = call_on(stream, "expand_dims", length, axes=(length.ndim - 1,))
+    rows = multiply(vectors, length, stream)
+    turned = call_on(stream, "matmul", draws, _swapped(rows, stream))
+    return add(call_on(stream, "squeeze", turned, axes=(len(dims),)), centre, stream)
+
+
+def _swapped(x: array, stream: Any) -> array:
+    axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+    return call_on(stream, "transpose", x, axes=axes)

@@ -1,0 +1,327 @@
+"""mx.load and mx.save*: every format through arrays, lazily, by path and by file object."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import os
+import threading
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import monel.core as mx
+from monel.core.plugin import FormatError
+
+DTYPES = (
+    "bool_ uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 complex64"
+).split()
+
+
+def write_safetensors(file, arrays):
+    mx.save_safetensors(file, arrays)
+
+
+def write_npz(file, arrays):
+    mx.savez(file, **arrays)
+
+
+def write_npz_compressed(file, arrays):
+    mx.savez_compressed(file, **arrays)
+
+
+def write_gguf(file, arrays):
+    mx.save_gguf(file, arrays)
+
+
+WRITERS = {
+    "npz": write_npz,
+    "npz-compressed": write_npz_compressed,
+    "safetensors": write_safetensors,
+    "gguf": write_gguf,
+}
+
+
+def extension(writer: str) -> str:
+    return "." + writer.split("-")[0]
+
+
+@pytest.fixture(params=WRITERS)
+def writer(request):
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arrays_make_the_round_trip(tmp_path, writer, dtype):
+    if writer == "gguf" and dtype in ("bool_", "uint8", "uint16", "uint32", "uint64", "complex64"):
+        pytest.skip("GGUF has no such tensor type")
+    a = mx.array([[0, 1, 2], [3, 4, 5]]).astype(getattr(mx, dtype))
+    path = tmp_path / f"file{extension(writer)}"
+    WRITERS[writer](path, {"a": a, "empty": a[:0], "scalar": a[1, 1]})
+    got = mx.load(path)
+    assert sorted(got) == ["a", "empty", "scalar"]
+    assert got["a"].dtype == a.dtype
+    assert got["a"].tolist() == a.tolist()
+    assert got["empty"].shape == (0, 3)
+    assert got["scalar"].item() == a[1, 1].item()
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float64"])
+def test_one_array_makes_the_round_trip(tmp_path, dtype):
+    a = mx.array(np.arange(6).reshape(2, 3), getattr(mx, dtype))
+    mx.save(tmp_path / "a.npy", a)
+    got = mx.load(tmp_path / "a.npy")
+    assert (got.dtype, got.shape, got.tolist()) == (a.dtype, (2, 3), a.tolist())
+
+
+@pytest.mark.parametrize("name", ["file", "file.txt"])
+def test_the_extension_is_added_where_it_is_missing(tmp_path, writer, name):
+    WRITERS[writer](str(tmp_path / name), {"a": mx.ones(2)})
+    assert os.listdir(tmp_path) == [name + extension(writer)]
+
+
+def test_an_array_file_gets_its_extension(tmp_path):
+    mx.save(tmp_path / "a", mx.ones(2))
+    assert os.listdir(tmp_path) == ["a.npy"]
+
+
+def test_file_objects_are_recognised_by_their_first_bytes(writer):
+    file = io.BytesIO()
+    WRITERS[writer](file, {"a": mx.array([1.0, 2.0])})
+    file.seek(0)
+    assert mx.load(file)["a"].tolist() == [1, 2]
+
+
+def test_a_file_object_is_read_from_its_present_position(writer):
+    file = io.BytesIO(b"before")
+    file.seek(6)
+    WRITERS[writer](file, {"a": mx.array([1.0, 2.0])})
+    file.seek(6)
+    assert mx.load(file)["a"].tolist() == [1, 2]
+
+
+def test_a_lying_extension_is_seen_through(tmp_path, writer):
+    WRITERS[writer](tmp_path / "file", {"a": mx.array([1.0, 2.0])})
+    (tmp_path / f"file{extension(writer)}").rename(tmp_path / "file.npy")
+    assert mx.load(tmp_path / "file.npy")["a"].tolist() == [1, 2]
+
+
+def test_a_file_without_extension_is_recognised(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.ones(2))
+    (tmp_path / "a.npy").rename(tmp_path / "a")
+    assert mx.load(tmp_path / "a").tolist() == [1, 1]
+
+
+def test_a_format_given_is_taken_at_its_word(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.ones(2))
+    with pytest.raises(FormatError):
+        mx.load(tmp_path / "a.npy", format="gguf")
+
+
+def test_an_open_file_may_be_closed_before_evaluation(tmp_path, writer):
+    path = tmp_path / f"file{extension(writer)}"
+    WRITERS[writer](path, {"a": mx.array([1.0, 2.0])})
+    with path.open("rb") as file:
+        got = mx.load(file)
+    assert got["a"].tolist() == [1, 2]
+
+
+def test_any_seekable_binary_file_is_read(tmp_path, writer):
+    WRITERS[writer](file := io.BytesIO(), {"a": mx.array([1.0, 2.0])})
+    packed = tmp_path / "file.gz"
+    packed.write_bytes(gzip.compress(file.getvalue()))
+    with gzip.open(packed, "rb") as opened:
+        assert mx.load(opened)["a"].tolist() == [1, 2]
+
+
+def test_an_unbuffered_file_is_written_whole(tmp_path, writer):
+    with open(tmp_path / "file", "wb", buffering=0) as file:
+        WRITERS[writer](file, {"a": mx.array([1.0, 2.0])})
+    assert mx.load(tmp_path / "file")["a"].tolist() == [1, 2]
+
+
+def test_data_are_read_when_they_are_evaluated(tmp_path):
+    path = tmp_path / "a.npy"
+    mx.save(path, mx.zeros(4, mx.uint8))
+    got = mx.load(path)
+    with path.open("r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(b"\1\2\3\4")
+    assert got.tolist() == [1, 2, 3, 4]
+
+
+def test_a_file_cut_short_after_it_was_opened_fails_at_evaluation(tmp_path):
+    path = tmp_path / "a.npy"
+    mx.save(path, mx.ones(1000))
+    got = mx.load(path) + 1
+    os.truncate(path, 500)
+    with pytest.raises(RuntimeError, match="cut short"):
+        mx.eval(got)
+
+
+def test_saving_over_a_file_that_lazy_arrays_still_read(tmp_path, writer):
+    path = tmp_path / f"file{extension(writer)}"
+    WRITERS[writer](path, {"a": mx.array([1.0, 2.0]), "b": mx.array([3.0])})
+    old = mx.load(path)
+    WRITERS[writer](path, {"a": old["a"] + 10})
+    assert old["b"].tolist() == [3]
+    assert mx.load(path)["a"].tolist() == [11, 12]
+
+
+def test_one_lazy_array_is_evaluated_from_many_threads(tmp_path, writer):
+    path = tmp_path / f"file{extension(writer)}"
+    names = [f"a{i}" for i in range(16)]
+    WRITERS[writer](path, {name: mx.full((1000,), i, mx.float32) for i, name in enumerate(names)})
+    got, sums = mx.load(path), {}
+    threads = [
+        threading.Thread(target=lambda n=name: sums.update({n: mx.sum(got[n]).item()}))
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sums == {name: 1000.0 * i for i, name in enumerate(names)}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors through /proc")
+def test_the_file_is_closed_when_its_arrays_are_gone(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.ones(2))
+    before = len(os.listdir("/proc/self/fd"))
+    got = mx.load(tmp_path / "a.npy")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    mx.eval(got)
+    del got
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_loaded_array_can_be_differentiated_through(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.array([1.0, 2.0]))
+    w = mx.load(tmp_path / "a.npy")
+    assert mx.grad(lambda x: mx.sum(x * w * x))(mx.array([3.0, 4.0])).tolist() == [6, 16]
+    assert mx.grad(lambda x: mx.sum(x * x))(w).tolist() == [2, 4]
+
+
+def test_metadata_is_returned_beside_the_arrays(tmp_path):
+    mx.save_safetensors(tmp_path / "a", {"a": mx.ones(1)}, {"k": "v"})
+    arrays, metadata = mx.load(tmp_path / "a.safetensors", return_metadata=True)
+    assert (list(arrays), metadata) == (["a"], {"k": "v"})
+
+
+def test_gguf_metadata_are_arrays_strings_and_lists(tmp_path):
+    given = {
+        "text": "é", "words": ["a", "b"], "number": mx.array(3), "half": mx.array(0.5),
+        "flag": mx.array(True), "several": mx.array([1, 2], mx.uint8),
+    }  # fmt: skip
+    mx.save_gguf(tmp_path / "a", {"a": mx.ones(1)}, given)
+    got = mx.load(tmp_path / "a.gguf", return_metadata=True)[1]
+    assert (got["text"], got["words"]) == ("é", ["a", "b"])
+    for name in ("number", "half", "flag", "several"):
+        assert got[name].dtype == given[name].dtype
+        assert got[name].tolist() == given[name].tolist()
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_metadata_of_a_format_without_is_refused(tmp_path, name):
+    mx.save(tmp_path / "a.npy", mx.ones(1))
+    mx.savez(tmp_path / "a.npz", mx.ones(1))
+    with pytest.raises(ValueError, match="metadata not supported for format"):
+        mx.load(tmp_path / name, return_metadata=True)
+
+
+def test_positional_arrays_are_numbered(tmp_path):
+    mx.savez(tmp_path / "a", mx.ones(1), mx.ones(2), c=mx.ones(3))
+    assert sorted(mx.load(tmp_path / "a.npz")) == ["arr_0", "arr_1", "c"]
+
+
+def test_a_keyword_that_a_positional_array_takes_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="arr_0"):
+        mx.savez(tmp_path / "a", mx.ones(1), arr_0=mx.ones(1))
+
+
+def test_numpy_reads_bfloat16_as_its_bytes(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.array([1.5, -2.0], mx.bfloat16))
+    got = np.load(tmp_path / "a.npy").view(ml_dtypes.bfloat16)
+    assert got.tolist() == [1.5, -2.0]
+
+
+def test_transposed_and_broadcast_arrays_are_saved_as_they_look(tmp_path, writer):
+    a = mx.array([[1.0, 2.0], [3.0, 4.0]])
+    WRITERS[writer](tmp_path / "a", {"t": a.T, "b": mx.broadcast_to(a[0], (2, 2))})
+    got = mx.load(tmp_path / f"a{extension(writer)}")
+    assert got["t"].tolist() == [[1, 3], [2, 4]]
+    assert got["b"].tolist() == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path: mx.save(path, [1, 2]),
+        lambda path: mx.save(path, 3),
+        lambda path: mx.savez(path, np.ones(2)),
+        lambda path: mx.save_safetensors(path, {"a": 3}),
+        lambda path: mx.save_safetensors(path, [mx.ones(1)]),
+        lambda path: mx.save_safetensors(path, {1: mx.ones(1)}),
+        lambda path: mx.save_gguf(path, {"a": mx.ones(1)}, {"k": 3}),
+        lambda path: mx.save_gguf(path, {"a": mx.ones(1)}, ["k"]),
+    ],
+)
+def test_what_is_no_array_is_a_type_error_and_writes_nothing(tmp_path, save):
+    with pytest.raises(TypeError, match="save"):
+        save(tmp_path / "a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_file_is_both_errors_that_one_expects(tmp_path):
+    for error in (FileNotFoundError, RuntimeError):
+        with pytest.raises(error, match="failed to open file"):
+            mx.load(tmp_path / "none.npy")
+
+
+@pytest.mark.parametrize("name", ["none.xyz", "none"])
+def test_an_unknown_format_is_a_value_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"what is this?")
+    with pytest.raises(ValueError, match="Unknown file format"):
+        mx.load(tmp_path / name)
+
+
+def test_an_unknown_format_argument_lists_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"Unknown file format 'foo'; known are .*npy"):
+        mx.load(tmp_path / "none.npy", format="foo")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(FormatError, match="regular file"):
+        mx.load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(FormatError, match="regular file"):
+        mx.load(tmp_path / "pipe.npy")
+
+
+@pytest.mark.parametrize("file", [3, None, b"x.npy", io.StringIO()])
+def test_what_is_no_file_is_a_value_error(file):
+    with pytest.raises(ValueError, match="binary mode"):
+        mx.load(file)
+
+
+def test_trailing_bytes_of_safetensors_are_an_option(tmp_path):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(path, {"a": mx.ones(2)})
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(FormatError, match="strict=False"):
+        mx.load(path)
+    assert mx.load(path, strict=False)["a"].tolist() == [1, 1]
+
+
+def test_a_path_object_and_a_string_are_the_same(tmp_path):
+    mx.save(str(tmp_path / "a.npy"), mx.ones(2))
+    assert mx.load(Path(tmp_path / "a.npy")).tolist() == mx.load(f"{tmp_path}/a.npy").tolist()
