@@ -89,28 +89,19 @@ def wheel_of(session: nox.Session, name: str, *, pure: bool = False) -> Path:
 
 
 def build(session: nox.Session, package: Path, shelf: Path, *, pure: bool) -> None:
-    """Build a wheel from a copy of the sources, so that nothing stale and nothing made gets in.
-
-    The copy of a package that CMake builds stays where it is: the next build, or the next Python,
-    compiles only what changed.
-    """
-    native = (package / "CMakeLists.txt").exists()
-    copy = WHEELHOUSE / "sources" / (package.name if native else f"{package.name}-{os.getpid()}")
-    shutil.rmtree(copy, ignore_errors=True)
+    """Build a wheel from a copy of the sources, so that nothing stale and nothing made gets in."""
+    copy = WHEELHOUSE / f"{shelf.name}-sources-{os.getpid()}"
     for path in sources(package):
         target = copy / path.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    made = shelf.with_name(f"{shelf.name}.{os.getpid()}")
-    settings = ["-C", f"build-dir={WHEELHOUSE / 'cmake' / package.name}"] if native else []
+    made = shelf.with_name(f"{shelf.name}-{os.getpid()}")
     session.run(
         *("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made)),
-        *settings,
         str(copy),
         env={"MONEL_PURE": "1" if pure else "0"},
     )
-    if not native:
-        shutil.rmtree(copy)
+    shutil.rmtree(copy)
     for old in shelf.parent.glob(shelf.name.rpartition("-")[0] + "-" + "[0-9a-f]" * 16):
         shutil.rmtree(old, ignore_errors=True)
     made.rename(shelf)

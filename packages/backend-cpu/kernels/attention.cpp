@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "heavy_isa.h"
+#include "products.h"
 #include "pool.h"
 #include "scratch.h"
+#include "steps.h"
 #include "strided.h"
 
 namespace monel {
@@ -56,7 +57,7 @@ struct Attention {
   int64_t heads = q.shape[1] / k.shape[1], length = q.shape[2], keys = k.shape[2],
           depth = q.shape[3], width = v.shape[3];
   int64_t rows = heads * length, groups = q.shape[0] * k.shape[1];
-  int64_t cols = heavy().cols, key_panels = ceil_div(keys, cols),
+  int64_t cols = products().cols, key_panels = ceil_div(keys, cols),
           value_panels = ceil_div(width, cols);
   bool packed = rows > kFewRows;
 
@@ -71,14 +72,14 @@ struct Attention {
 
   void pack_keys(int64_t group, int64_t panel, float* to) const {
     const int n = static_cast<int>(std::min(cols, keys - panel * cols));
-    heavy().pack(k.dtype, key(group, panel * cols), k.strides[3], k.strides[2], depth, n,
-                 to + panel * depth * cols);
+    products().pack(k.dtype, key(group, panel * cols), k.strides[3], k.strides[2], depth, n,
+                    to + panel * depth * cols);
   }
 
   void pack_values(int64_t group, int64_t panel, float* to) const {
     const int n = static_cast<int>(std::min(cols, width - panel * cols));
     const char* from = value(group, 0) + panel * cols * v.strides[3] * itemsize(v.dtype);
-    heavy().pack(v.dtype, from, v.strides[2], v.strides[3], keys, n, to + panel * keys * cols);
+    products().pack(v.dtype, from, v.strides[2], v.strides[3], keys, n, to + panel * keys * cols);
   }
 
   void load_queries(int64_t group, int64_t first, int64_t n, float* to) const {
@@ -86,18 +87,18 @@ struct Attention {
       const int64_t r = first + i, head = group % k.shape[1] * heads + r / length;
       const char* from = at(q, group / k.shape[1], head, r % length);
       if (q.strides[3] == 1)
-        heavy().widen(q.dtype, from, to, depth);
+        products().widen(q.dtype, from, to, depth);
       else
         for (int64_t d = 0; d < depth; ++d)
-          heavy().widen(q.dtype, from + d * q.strides[3] * itemsize(q.dtype), to + d, 1);
-      heavy().scale_row(to, depth, scale);
+          products().widen(q.dtype, from + d * q.strides[3] * itemsize(q.dtype), to + d, 1);
+      steps().scale_row(to, depth, scale);
     }
   }
 
   // scores[i, 0:n] = queries @ keys[s0 : s0 + n]^T.
   void multiply_keys(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0,
                      int64_t n) const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     if (!packed) {
       for (int64_t r = 0; r < m; r += 4)
         isa.dot_rows(k.dtype, key(group, s0), k.strides[2], room.q + r * depth, depth,
@@ -113,7 +114,7 @@ struct Attention {
   // out[i, :] += scores[i, 0:n] @ values[s0 : s0 + n].
   void multiply_values(int64_t group, const float* panels, const Room& room, int64_t m, int64_t s0,
                        int64_t n) const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     if (!packed) {
       for (int64_t r = 0; r < m; r += 4)
         isa.add_rows(v.dtype, value(group, s0), v.strides[2], room.scores + r * kBlockKeys,
@@ -128,7 +129,7 @@ struct Attention {
 
   void tiles(const float* a, int64_t a_ld, int64_t k_size, const float* b, float* c, int64_t ld,
              int64_t m, int64_t n, bool accumulate) const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     for (int64_t i = 0; i < m; i += isa.rows) {
       const int count = static_cast<int>(std::min<int64_t>(isa.rows, m - i));
       const float* left[kMostRows];
@@ -181,16 +182,16 @@ struct Attention {
       for (int64_t i = 0; i < m; ++i) {
         float* s = room.scores + i * kBlockKeys;
         apply_mask(group, first + i, s0, n, s);
-        const float factor = heavy().softmax_row(s, n, room.max + i, room.sum + i);
-        if (s0 > 0 && factor != 1) heavy().scale_row(room.out + i * width, width, factor);
+        const float factor = steps().softmax_row(s, n, room.max + i, room.sum + i);
+        if (s0 > 0 && factor != 1) steps().scale_row(room.out + i * width, width, factor);
       }
       multiply_values(group, value_panels_of, room, m, s0, n);
     }
     for (int64_t i = 0; i < m; ++i) {
-      heavy().scale_row(room.out + i * width, width, 1 / room.sum[i]);
-      heavy().narrow(out.dtype, room.out + i * width,
-                     out.as<char>() + ((group * rows + first + i) * width) * itemsize(out.dtype),
-                     width);
+      steps().scale_row(room.out + i * width, width, 1 / room.sum[i]);
+      products().narrow(out.dtype, room.out + i * width,
+                        out.as<char>() + ((group * rows + first + i) * width) * itemsize(out.dtype),
+                        width);
     }
   }
 

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include "heavy_isa.h"
+#include "copy.h"
 #include "pool.h"
+#include "products.h"
 #include "scratch.h"
-#include "strided.h"
+#include "steps.h"
 
 namespace monel {
 namespace {
@@ -102,8 +103,7 @@ struct Tasks {
 
 int64_t tap_of(int64_t t, int64_t taps, bool flip) { return flip ? taps - 1 - t : t; }
 
-// ---- Dense and grouped
-// ------------------------------------------------------------------------------------
+// ---- Dense and grouped -------------------------------------------------------
 
 struct Dense {
   const Pixels& pixels;
@@ -112,11 +112,11 @@ struct Dense {
   int64_t count;                              // output pixels
   const View& out;
 
-  int64_t panels() const { return ceil_div(out_channels, heavy().cols); }
+  int64_t panels() const { return ceil_div(out_channels, products().cols); }
 
   // Rows of up to kBlockTiles tiles from pixel `first` on, all output channels.
   void block(int64_t first, int64_t last, const float** table) const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     const int64_t taps = pixels.taps(), tile_size = taps * isa.rows;
     for (int64_t i = first; i < last; i += isa.rows)
       for (int r = 0; r < isa.rows; ++r)
@@ -131,7 +131,7 @@ struct Dense {
   }
 
   void panel(int64_t first, int64_t last, const float* const* table, int64_t g, int64_t p) const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     const int64_t taps = pixels.taps(), width = groups * out_channels,
                   col = g * out_channels + p * isa.cols;
     const int cols = static_cast<int>(std::min<int64_t>(isa.cols, out_channels - p * isa.cols));
@@ -163,7 +163,7 @@ struct Dense {
   }
 
   void run() const {
-    const HeavyTable& isa = heavy();
+    const ProductTable& isa = products();
     const int64_t rows = kBlockTiles * isa.rows, taps = pixels.taps();
     const int64_t flops = 2 * rows * groups * out_channels * in_channels * taps;
     const Tasks tasks(ceil_div(count, rows), kTaskFlops / std::max<int64_t>(flops, 1));
@@ -176,7 +176,7 @@ struct Dense {
 };
 
 void pack_weights(const View& w, int64_t groups, int64_t taps, bool flip, float* packed) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t outs = w.shape[0] / groups, channels = w.shape[w.rank - 1],
                 panels = ceil_div(outs, isa.cols);
   const int64_t depth = taps * channels, item = itemsize(w.dtype);
@@ -199,11 +199,10 @@ void pack_weights(const View& w, int64_t groups, int64_t taps, bool flip, float*
                });
 }
 
-// ---- Depthwise
-// --------------------------------------------------------------------------------------------------
+// ---- Depthwise ---------------------------------------------------------------
 
 void run_depthwise(const Pixels& pixels, const View& w, bool flip, int64_t count, const View& out) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t channels = w.shape[0], taps = pixels.taps(), item = itemsize(w.dtype);
   Workspace<float> turned(taps * channels);
   for (int64_t c = 0; c < channels; ++c)
@@ -219,15 +218,14 @@ void run_depthwise(const Pixels& pixels, const View& w, bool flip, int64_t count
     for (int64_t i = begin; i < end; ++i) {
       pixels.fill(i, table, 1);
       float* row = direct ? out.as<float>() + i * channels : rows + task * channels;
-      isa.depthwise(taps, table, turned, channels, row);
+      steps().depthwise(taps, table, turned, channels, row);
       if (!direct)
         isa.narrow(out.dtype, row, out.as<char>() + i * channels * itemsize(out.dtype), channels);
     }
   });
 }
 
-// ---- Operands
-// ------------------------------------------------------------------------------------------------------
+// ---- Operands ----------------------------------------------------------------
 
 View contiguous_like(const View& v, void* data) {
   View out = v;
@@ -238,8 +236,8 @@ View contiguous_like(const View& v, void* data) {
 
 void widen_all(const View& from, float* to) {
   parallel_for(from.size(), 1 << 15, [&](int64_t begin, int64_t end) {
-    heavy().widen(from.dtype, from.as<char>() + begin * itemsize(from.dtype), to + begin,
-                  end - begin);
+    products().widen(from.dtype, from.as<char>() + begin * itemsize(from.dtype), to + begin,
+                     end - begin);
   });
 }
 
@@ -260,8 +258,8 @@ void conv(const View& x, const View& w, const ConvParameters& p, const View& out
       weights_copied(weights_plain ? 0 : w.size() * item);
   View source = plain ? x : contiguous_like(x, copied.data());
   const View weights = weights_plain ? w : contiguous_like(w, weights_copied.data());
-  if (!plain) copy_elements(x, source);
-  if (!weights_plain) copy_elements(w, weights);
+  if (!plain) copy(x, source.data);
+  if (!weights_plain) copy(w, weights.data);
   const bool wide = x.dtype == Dtype::float32;
   Workspace<float> widened(wide ? 0 : x.size());
   if (!wide) {
@@ -278,8 +276,8 @@ void conv(const View& x, const View& w, const ConvParameters& p, const View& out
   const int64_t outs = w.shape[0], count = out.size() / outs;
   if (p.groups == channels && outs == channels && channels > 1)
     return run_depthwise(pixels, weights, p.flip, count, out);
-  const int64_t panels = p.groups * ceil_div(outs / p.groups, heavy().cols);
-  Workspace<float> packed(panels * heavy().cols * taps * w.shape[w.rank - 1]);
+  const int64_t panels = p.groups * ceil_div(outs / p.groups, products().cols);
+  Workspace<float> packed(panels * products().cols * taps * w.shape[w.rank - 1]);
   pack_weights(weights, p.groups, taps, p.flip, packed);
   Dense{pixels, packed, p.groups, w.shape[w.rank - 1], outs / p.groups, count, out}.run();
 }

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "heavy_isa.h"
+#include "products.h"
 #include "isa.h"
 #include "pool.h"
 #include "scratch.h"
 
 namespace monel {
 
-MONEL_CHOOSE_TABLE(HeavyTable, heavy)
+MONEL_CHOOSE_TABLE(ProductTable, products)
 
 namespace {
 
@@ -51,7 +51,7 @@ struct Left {
 // read in place.
 Left prepare_left(const Matrix& a, int64_t r0, int64_t m, int64_t k0, int64_t k, int64_t n,
                   float* scratch, bool parallel) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const bool plain = a.dtype == Dtype::float32;
   if (plain && (a.col_stride == 1 || n <= isa.cols))
     return {static_cast<const float*>(at(a, r0, k0)), a.row_stride, a.col_stride, 0};
@@ -84,7 +84,7 @@ struct Right {
 
 Right prepare_right(const Matrix& b, int64_t k0, int64_t k, int64_t c0, int64_t n, bool in_place,
                     float* scratch, bool parallel) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t panel = k * isa.cols;
   const int64_t first = in_place ? n / isa.cols : 0;
   run(ceil_div(n, isa.cols) - first, std::max<int64_t>(1, 65536 / panel), parallel,
@@ -102,7 +102,7 @@ Right prepare_right(const Matrix& b, int64_t k0, int64_t k, int64_t c0, int64_t 
 // Tiles [t0, t1) of rows times panels [p0, p1) of columns.
 void run_tiles(const Left& left, const Right& right, int64_t m, int64_t n, int64_t k, float* c,
                int64_t ld, bool accumulate, int64_t t0, int64_t t1, int64_t p0, int64_t p1) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t block = std::max<int64_t>(1, kBlockRows / isa.rows);
   for (int64_t tb = t0; tb < t1; tb += block)
     for (int64_t p = p0; p < p1; ++p) {
@@ -125,7 +125,7 @@ void run_tiles(const Left& left, const Right& right, int64_t m, int64_t n, int64
 // out (float32) = a @ b for at most kSuperRows rows of a, starting at r0.
 void gemm_rows(const Matrix& a, const Matrix& b, int64_t r0, int64_t m, float* out, int64_t ld,
                bool parallel) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t n = b.cols, depth = a.cols;
   const int64_t pieces = depth <= kDepth + kDepth / 2 ? 1 : ceil_div(depth, kDepth);
   const int64_t step = ceil_div(depth, pieces),
@@ -162,7 +162,8 @@ void narrow_rows(Dtype dtype, const float* src, int64_t m, int64_t n, void* out,
   run(m, std::max<int64_t>(1, 65536 / std::max<int64_t>(n, 1)), parallel,
       [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r)
-          heavy().narrow(dtype, src + r * n, static_cast<char*>(out) + r * ld * itemsize(dtype), n);
+          products().narrow(dtype, src + r * n, static_cast<char*>(out) + r * ld * itemsize(dtype),
+                            n);
       });
 }
 
@@ -176,16 +177,16 @@ const float* plain_rows(const Matrix& a, float* scratch, int64_t* ld) {
   for (int64_t r = 0; r < a.rows; ++r) {
     float* row = scratch + r * a.cols;
     if (a.col_stride == 1)
-      heavy().widen(a.dtype, at(a, r, 0), row, a.cols);
+      products().widen(a.dtype, at(a, r, 0), row, a.cols);
     else
-      for (int64_t i = 0; i < a.cols; ++i) heavy().widen(a.dtype, at(a, r, i), row + i, 1);
+      for (int64_t i = 0; i < a.cols; ++i) products().widen(a.dtype, at(a, r, i), row + i, 1);
   }
   return scratch;
 }
 
 // out (float32) = a @ b for few rows of a: b is read once, where it lies, and not packed.
 void few_rows(const Matrix& a, const Matrix& b, float* out, int64_t ld, bool parallel) {
-  const HeavyTable& isa = heavy();
+  const ProductTable& isa = products();
   const int64_t m = a.rows, k = a.cols, n = b.cols;
   Workspace<float> scratch(a.dtype == Dtype::float32 && a.col_stride == 1 ? 0 : m * k);
   int64_t x_ld;
@@ -273,9 +274,9 @@ void gemv_f64(const Matrix& a, const double* x, int64_t x_stride, double* out) {
   run(m, std::max<int64_t>(dots ? 16 : 256, kGemvElements / std::max<int64_t>(k, 1)), true,
       [&](int64_t begin, int64_t end) {
         if (dots)
-          heavy().dot_rows_f64(w, a.row_stride, x, k, begin, end, out);
+          products().dot_rows_f64(w, a.row_stride, x, k, begin, end, out);
         else
-          heavy().add_rows_f64(w + begin, a.col_stride, x, k, end - begin, out + begin);
+          products().add_rows_f64(w + begin, a.col_stride, x, k, end - begin, out + begin);
       });
 }
 

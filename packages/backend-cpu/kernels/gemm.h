@@ -1,4 +1,4 @@
-// Products of single matrices in float32, float16 and bfloat16, on the tile of heavy_isa.h.
+// Products of single matrices in float32, float16 and bfloat16, on the tile of products.h.
 #pragma once
 #include <cstdint>
 

@@ -69,8 +69,7 @@ void fold_batch(Batch& batch, Matrix& a) {
   }
 }
 
-// ---- Every other dtype: loops over blocks of k, rows of out updated in turn
-// ----------------------------
+// ---- Every other dtype: loops over blocks of k, rows of out updated in turn ---
 
 template <class T>
 T multiply_add(T a, T b, T c) {
@@ -121,8 +120,7 @@ void plain(const Matrix& a, const Matrix& b, void* out, int64_t ld, bool paralle
   });
 }
 
-// ---- float64 and complex64 through BLAS
-// ------------------------------------------------------------------
+// ---- float64 and complex64 through BLAS --------------------------------------
 
 // A matrix that BLAS can read: rows or columns of unit stride, and a leading dimension that fits.
 struct BlasMatrix {

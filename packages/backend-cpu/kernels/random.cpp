@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cstring>
 
-#include "heavy_isa.h"
+#include "copy.h"
+#include "isa.h"
 #include "pool.h"
 #include "scratch.h"
-#include "strided.h"
+#include "steps.h"
 
 namespace monel {
+
+MONEL_CHOOSE_TABLE(StepTable, steps)
+
 namespace {
 
 constexpr int64_t kTaskWords = 1 << 13;
@@ -22,7 +26,7 @@ struct Draw {
   char* out;
   int64_t bytes;
   int64_t words, half;
-  decltype(HeavyTable::threefry) cipher;
+  decltype(StepTable::threefry) cipher;
 
   void put(int64_t word, uint32_t value) const {
     const int64_t left = bytes - 4 * word;
@@ -61,13 +65,10 @@ void random_bits(const View& keys, const View& out) {
   const int64_t bytes = out.size() / draws * itemsize(out.dtype), words = (bytes + 3) / 4;
   const int64_t pairs = (words + 1) / 2;
   Workspace<uint32_t> plain(keys.size());
-  View copy = keys;
-  copy.data = plain.data();
-  fill_strides(copy);
-  copy_elements(keys, copy);
+  copy(keys, plain.data());
   const auto draw = [&](int64_t i) {
     return Draw{plain[2 * i], plain[2 * i + 1], out.as<char>() + i * bytes, bytes, words,
-                words / 2,    heavy().threefry};
+                words / 2,    steps().threefry};
   };
   if (draws < 2 * num_threads()) {
     for (int64_t i = 0; i < draws; ++i) {

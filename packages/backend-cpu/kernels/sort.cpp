@@ -19,8 +19,7 @@ constexpr int64_t kInsertion = 40;    // rows up to this long are sorted by inse
 constexpr int64_t kShared = 1 << 15;  // rows from this long on are shared by all threads
 constexpr int kDigits = 256;
 
-// ---- Items: what moves in the sort, and its digits
-// -----------------------------------------------------
+// ---- Items: what moves in the sort, and its digits ---------------------------
 
 struct Packed {  // a key of up to 32 bits above its position
   uint64_t bits;
@@ -48,8 +47,7 @@ MONEL_INLINE bool before(K a, K b) {
 MONEL_INLINE bool before(Packed a, Packed b) { return a.bits < b.bits; }
 MONEL_INLINE bool before(const Paired& a, const Paired& b) { return a.key < b.key; }
 
-// ---- Keys
-// ------------------------------------------------------------------------------------------------
+// ---- Keys --------------------------------------------------------------------
 
 enum class Kind { plain, is_signed, floating };
 
@@ -78,8 +76,7 @@ MONEL_INLINE K from_key(K key) {
   return key & sign ? K(key ^ sign) : K(~key);
 }
 
-// ---- Sorting one row of items
-// -----------------------------------------------------------------------------
+// ---- Sorting one row of items ------------------------------------------------
 
 template <class Item>
 void insertion(Item* a, int64_t n) {
@@ -159,8 +156,7 @@ Item* radix_shared(Item* a, Item* spare, int64_t n) {
   return a;
 }
 
-// ---- Rows
-// -------------------------------------------------------------------------------------------------------
+// ---- Rows --------------------------------------------------------------------
 
 // Offsets of rows: all axes but the last.
 Walk<2> rows_of(const View& x, const View& out) {

@@ -1,5 +1,6 @@
 #include "strided.h"
 
+#include "copy.h"
 #include "pool.h"
 
 namespace monel {
@@ -34,6 +35,7 @@ void copy_rows(const Walk<2>& walk, const char* src, char* dst) {
 }  // namespace
 
 void copy_elements(const View& src, const View& dst) {
+  if (dst.contiguous()) return copy(src, dst.data);
   const int64_t item = itemsize(src.dtype);
   Walk<2> walk;
   for (int d = 0; d < src.rank; ++d)

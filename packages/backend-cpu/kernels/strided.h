@@ -41,6 +41,7 @@ struct Walk {
   // Calls body(offsets in bytes) for rows [begin, end) of the innermost axis, in row-major order.
   template <class F>
   void each_row(int64_t begin, int64_t end, F&& body) const {
+    if (begin >= end) return;
     int64_t at[kMaxRank], offset[N] = {};
     int64_t rest = begin;
     for (int d = rank - 2; d >= 0; --d) {

@@ -61,7 +61,7 @@ MONEL_INLINE Reduced exp_reduce(float x) {
   c = c < -104.0f ? -104.0f : c;
   const float n = __builtin_rintf(c * 1.44269504088896341f);
 #if defined(__FMA__) || defined(__ARM_NEON)
-  const float r = fused(n, 1.42860677e-6f, fused(n, -0.693148613f, c));
+  const float r = fused(n, 1.904654299957e-9f, fused(n, -0.693147182464599609f, c));
 #else
   const float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
 #endif
@@ -211,7 +211,7 @@ MONEL_INLINE float erf_f(float x) {
 }
 
 MONEL_INLINE float erfinv_f(float x) {
-  const float w = -log_f(fused(-x, x, 1.0f));
+  const float w = -log_f((1.0f - x) * (1.0f + x));
   const float near = w - 2.5f, far = __builtin_sqrtf(w > 0.0f ? w : 0.0f) - 3.0f;
   const bool close = w < 5.0f;
   const float z = close ? near : far;

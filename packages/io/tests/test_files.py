@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import monel.core as mx
-from monel.core.plugin import FormatError
+from monel.core.execute.discovery import plugins
+from monel.core.plugin import BackendError, Format, FormatError, LazyTensor
 
 DTYPES = (
     "bool_ uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 complex64"
@@ -66,6 +67,7 @@ def test_arrays_make_the_round_trip(tmp_path, writer, dtype):
     assert got["a"].dtype == a.dtype
     assert got["a"].tolist() == a.tolist()
     assert got["empty"].shape == (0, 3)
+    assert got["empty"].tolist() == []
     assert got["scalar"].item() == a[1, 1].item()
 
 
@@ -325,3 +327,34 @@ def test_trailing_bytes_of_safetensors_are_an_option(tmp_path):
 def test_a_path_object_and_a_string_are_the_same(tmp_path):
     mx.save(str(tmp_path / "a.npy"), mx.ones(2))
     assert mx.load(Path(tmp_path / "a.npy")).tolist() == mx.load(f"{tmp_path}/a.npy").tolist()
+
+
+def test_a_core_without_formats_names_the_command_that_brings_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(plugins(), "formats", [])
+    for call in (lambda: mx.load("a.npy"), lambda: mx.save(tmp_path / "a", mx.ones(1))):
+        with pytest.raises(BackendError, match="pip install monel-io"):
+            call()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_format_of_a_plugin_is_found_by_its_extension(monkeypatch, tmp_path):
+    def load(source, *, return_metadata=False):
+        return LazyTensor((source.size,), "uint8", lambda out: source.preadinto(0, out))
+
+    raw = Format(name="raw", extensions=(".raw",), magic=(), load=load)
+    monkeypatch.setattr(plugins(), "formats", [*plugins().formats, raw])
+    (tmp_path / "a.raw").write_bytes(b"abc")
+    assert mx.load(tmp_path / "a.raw").tolist() == [97, 98, 99]
+
+
+def test_a_compiled_function_captures_a_loaded_array(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.array([1.0, 2.0]))
+    w = mx.load(tmp_path / "a.npy")
+    assert mx.compile(lambda x: x * w)(mx.array([3.0, 4.0])).tolist() == [3, 8]
+
+
+def test_an_array_is_loaded_inside_a_transform(tmp_path):
+    path = tmp_path / "a.npy"
+    mx.save(path, mx.array([1.0, 2.0]))
+    assert mx.vmap(lambda x: x * mx.load(path))(mx.array([3.0, 4.0])).tolist() == [[3, 6], [4, 8]]
+    assert mx.compile(lambda x: x * mx.load(path))(mx.array([3.0, 4.0])).tolist() == [3, 8]

@@ -65,7 +65,9 @@ def scalar(tensor: HostTensor) -> tuple[str, object]:
     ).tolist()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "float64", "int8", "int16", "int32", "int64"]
+)
 def test_plain_tensors_of_the_package_are_read(source, values, written, dtype):
     array = np.arange(24).reshape(2, 3, 4).astype(dtype)
     got = gguf.load(source(written(lambda w: w.add_tensor("a.weight", array))))["a.weight"]
@@ -235,7 +237,9 @@ def test_packed_tensors_mean_what_the_package_says(source, values, written, name
     bits = 8 if name == "Q8_0" else 4
     words = got["x.weight"][..., None] >> np.arange(0, 32, bits, dtype="uint32")
     levels = (words & (2**bits - 1)).reshape(3, 4, 32).astype("float32")
-    scales, biases = (got[f"x.{part}"][..., None].astype("float32") for part in ("scales", "biases"))
+    scales, biases = (
+        got[f"x.{part}"][..., None].astype("float32") for part in ("scales", "biases")
+    )
     np.testing.assert_array_equal(
         (levels * scales + biases).reshape(3, 128), dequantize(raw, Q[name])
     )
@@ -297,9 +301,7 @@ HOSTILE = {
     "string of 2^62 bytes": crafted([pair("k", STRING, HUGE)]) + bytes(64),
     "array of 2^62 strings": crafted([pair("k", ARRAY, struct.pack("<I", STRING) + HUGE)]),
     "array of 2^62 numbers": crafted([pair("k", ARRAY, struct.pack("<I", U64) + HUGE)]),
-    "array of 2^61 numbers that wrap": crafted(
-        [pair("k", ARRAY, struct.pack("<IQ", U64, 2**61))]
-    ),
+    "array of 2^61 numbers that wrap": crafted([pair("k", ARRAY, struct.pack("<IQ", U64, 2**61))]),
     "array of 2^62 arrays": crafted([pair("k", ARRAY, struct.pack("<I", ARRAY) + HUGE)]),
     "array of an unknown type": crafted([pair("k", ARRAY, numbers(13, "B", 1))]),
     "arrays five deep": crafted([deep(4)]),

@@ -131,9 +131,7 @@ def run(code: str, path) -> subprocess.Popen[bytes]:
         "    elif kind == 'safetensors': mx.save_safetensors(path, {'a': a})\n"
         "    else: mx.save_gguf(path, {'a': a})\n"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", head + code, str(path)], stdout=subprocess.PIPE
-    )
+    return subprocess.Popen([sys.executable, "-c", head + code, str(path)], stdout=subprocess.PIPE)
 
 
 @POSIX

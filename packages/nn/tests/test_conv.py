@@ -77,12 +77,11 @@ def test_transposed_convolution_is_the_adjoint(kind, sizes, options, shape, draw
     other = rng.standard_normal(y.shape)
     (weight,) = parameters(layer)
     full = {"stride": 1, "padding": 0, "dilation": 1} | options
-    extra = full.pop("output_padding", 0)
+    full.pop("output_padding", None)
     tuples = {k: (v,) * n if isinstance(v, int) else v for k, v in full.items()}
-    turned = np.moveaxis(weight, 0, -1)
+    turned = np.swapaxes(weight, 0, -1)
     back = convolved(other, turned, **tuples)
     back = back[(slice(None), *(slice(0, size) for size in shape[1:-1]))]
-    assert extra < 2
     np.testing.assert_allclose(
         np.sum(back * x64), np.sum(other * np.array(y, np.float64)), rtol=1e-4
     )

@@ -317,7 +317,7 @@ def test_unknown_keys_are_taken_unless_strict(net):
 
 @pytest.mark.parametrize("method", ["freeze", "unfreeze"])
 def test_strict_freezing_names_unknown_keys(net, method):
-    with pytest.raises(KeyError, match="doesn't contain member biass.*'bias'"):
+    with pytest.raises(KeyError, match=r"doesn't contain member biass.*'bias'"):
         getattr(net, method)(keys="biass", strict=True)
 
 
@@ -386,7 +386,7 @@ def test_strict_load_checks_shapes(net):
 
 
 def test_strict_load_checks_types(net):
-    with pytest.raises(ValueError, match="Expected mx.array but received"):
+    with pytest.raises(ValueError, match=r"Expected mx\.array but received"):
         net.load_weights([(name, 1) for name, _ in weights(net)])
 
 

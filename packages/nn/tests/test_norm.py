@@ -22,9 +22,7 @@ def test_layer_norm_scales_and_shifts(draw, close):
     close(layer(x), normalized(x64, -1, 0.1) * [2, 3] + 1)
 
 
-@pytest.mark.parametrize(
-    "options, names", [({"affine": False}, []), ({"bias": False}, ["weight"])]
-)
+@pytest.mark.parametrize("options, names", [({"affine": False}, []), ({"bias": False}, ["weight"])])
 def test_layer_norm_can_lack_parameters(options, names, draw, close):
     layer = nn.LayerNorm(4, **options)
     x, x64 = draw(3, 4)

@@ -15,9 +15,7 @@ def pooled(x, kernel, stride, padding, reduce, fill):
     sizes = [max(0, (x.shape[i + 1] - kernel[i]) // stride[i] + 1) for i in range(n)]
     y = np.zeros((x.shape[0], *sizes, x.shape[-1]))
     for at in itertools.product(*map(range, sizes)):
-        window = tuple(
-            slice(i * s, i * s + k) for i, s, k in zip(at, stride, kernel, strict=True)
-        )
+        window = tuple(slice(i * s, i * s + k) for i, s, k in zip(at, stride, kernel, strict=True))
         y[(slice(None), *at)] = reduce(x[(slice(None), *window)], axis=tuple(range(1, n + 1)))
     return y
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from . import methods, operator_table, random
+from . import fast, methods, operator_table, random
 from .base.devices import *
 from .base.dtypes import *
 from .constants import *
 from .execute.evaluation import *
+from .execute.memory import *
 from .execute.placement import *
 from .graph.handle import array
 from .interchange import *
 from .ops.arithmetic import *
+from .ops.blocks import *
+from .ops.broadcasting import *
+from .ops.convolutions import *
 from .ops.creation import *
 from .ops.diagonals import *
 from .ops.einsum import *
@@ -20,6 +24,7 @@ from .ops.joining import *
 from .ops.manipulation import *
 from .ops.padding import *
 from .ops.products import *
+from .ops.ranges import *
 from .ops.reductions import *
 from .ops.sets import *
 from .ops.windows import *
@@ -45,3 +50,12 @@ from .transforms.vjp import *
 from .transforms.vmap import *
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Give ``BackendSpec`` and ``hookimpl`` on demand: pluggy is not imported before."""
+    if name in ("BackendSpec", "hookimpl"):
+        from . import plugin
+
+        return getattr(plugin, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

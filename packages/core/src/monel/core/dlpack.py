@@ -20,7 +20,8 @@ def no_copy(function: str, copy: bool | None, what: str) -> None:
     """Raise ``ValueError`` where ``copy=False`` was asked of what must be copied."""
     if copy is False:
         raise ValueError(
-            f"{function}: Unable to avoid copy while creating an array of {what}, as copy=False asks"
+            f"{function}: Unable to avoid copy while creating an array of {what}, "
+            f"which copy=False asks for"
         )
 
 
@@ -87,14 +88,9 @@ def import_dlpack(function: str, x: Any, copy: bool | None) -> Any:
     import numpy as np
 
     no_copy(function, copy, "another library's memory")
-    device = x.__dlpack_device__()
-    try:
-        capsule = x.__dlpack__() if device[0] == _CPU[0] else x.__dlpack__(dl_device=_CPU, copy=True)
-    except TypeError:
-        raise ValueError(
-            f"{function}: the data of {type(x).__name__} lie on DLPack device {device}; "
-            f"copy them to the CPU first"
-        ) from None
+    if isinstance(x, np.ndarray):
+        return x
+    capsule = _capsule_of(function, x)
     kind = _element_type(capsule)
     bfloat16 = kind[0] == _BFLOAT
     if bfloat16:
@@ -105,3 +101,25 @@ def import_dlpack(function: str, x: Any, copy: bool | None) -> Any:
 
         return made.view(ml_dtypes.bfloat16)
     return made
+
+
+def _capsule_of(function: str, x: Any) -> Any:
+    """Ask ``x`` for its capsule; what lies on another device is copied to the host by it."""
+    import numpy as np
+
+    device = x.__dlpack_device__()
+    options: dict[str, Any] = {}
+    if device[0] != _CPU[0]:
+        options = {"dl_device": _CPU, "copy": True}
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+        # Only a versioned capsule can say that memory is read-only.
+        options["max_version"] = (1, 0)
+    for chosen in (options, {k: v for k, v in options.items() if k != "max_version"}):
+        try:
+            return x.__dlpack__(**chosen)
+        except TypeError:
+            continue
+    raise ValueError(
+        f"{function}: the data of {type(x).__name__} lie on DLPack device {device}; "
+        f"copy them to the CPU first"
+    )

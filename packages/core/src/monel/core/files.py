@@ -9,12 +9,13 @@ from typing import Any
 from .base.dtypes import dtype_named
 from .base.errors import BackendError, DTypeError
 from .base.storage import FormatError, Source, open_source, open_target
+from .construct import from_host
 from .contract.formats import Format, HostTensor, LazyTensor
 from .execute.discovery import plugins
 from .execute.kernels import core_kernel
 from .graph import value as graph
 from .graph.handle import array, wrap
-from .interchange import from_host, host_bytes
+from .interchange import host_bytes, host_view
 from .primitives.load import Load
 
 __all__ = ["load", "save", "save_gguf", "save_safetensors", "savez", "savez_compressed"]
@@ -134,10 +135,10 @@ def save_safetensors(
     Raises:
       TypeError: ``arrays`` is no dict of arrays.
       ValueError: A name or metadata that the format cannot hold.
+    Source: https://huggingface.co/docs/safetensors
     Example:
       >>> import io, monel.core as mx
       >>> mx.save_safetensors(io.BytesIO(), {"w": mx.ones(3)}, {"format": "mlx"})
-    Source: https://huggingface.co/docs/safetensors
     """
     tensors = _tensors("save_safetensors", arrays)
     _write(
@@ -148,9 +149,7 @@ def save_safetensors(
     )
 
 
-def save_gguf(
-    file: Any, arrays: dict[str, array], metadata: dict[str, Any] | None = None
-) -> None:
+def save_gguf(file: Any, arrays: dict[str, array], metadata: dict[str, Any] | None = None) -> None:
     """Save arrays in the GGUF format, version 3.
 
     Args:
@@ -160,10 +159,10 @@ def save_gguf(
     Raises:
       TypeError: ``arrays`` is no dict of arrays, or a value of metadata has no form in GGUF.
       ValueError: A dtype or shape that GGUF lacks.
+    Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     Example:
       >>> import io, monel.core as mx
       >>> mx.save_gguf(io.BytesIO(), {"w": mx.ones(3)}, {"general.name": "tiny"})
-    Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     """
     tensors = _tensors("save_gguf", arrays)
     if metadata is not None and not isinstance(metadata, Mapping):
@@ -180,9 +179,7 @@ def _savez(
         if name in kwargs:
             raise ValueError(f"{function}: Cannot use un-named variables and keyword {name}")
     tensors = _tensors(function, arrays | kwargs)
-    _write(
-        function, "npz", file, lambda fmt, target: fmt(target, tensors, compressed=compressed)
-    )
+    _write(function, "npz", file, lambda fmt, target: fmt(target, tensors, compressed=compressed))
 
 
 def _formats(function: str) -> list[Format]:
@@ -250,7 +247,7 @@ def _load(target: graph.Target) -> Callable[..., Any]:
             if view is not None:
                 p.reader(view)
                 return buffer
-        data = p.reference()
+        data = p.reference().reshape(-1).view("uint8").data
         return backend.from_host(data, p.shape, p.dtype, target.device)
 
     return kernel
@@ -265,7 +262,7 @@ def _bytes_of(view: memoryview | None) -> memoryview | None:
     held = np.asarray(view)
     if not held.flags.c_contiguous or not held.flags.writeable:
         return None
-    return memoryview(held.reshape(-1).view("uint8"))
+    return held.reshape(-1).view("uint8").data
 
 
 def _host(function: str, what: str, a: Any) -> HostTensor:
@@ -277,7 +274,13 @@ def _host(function: str, what: str, a: Any) -> HostTensor:
         )
     value = a.value
     graph.evaluate(value)
-    return HostTensor(value.shape, value.dtype.name, lambda: host_bytes(value))
+    return HostTensor(value.shape, value.dtype.name, lambda: _contents(value))
+
+
+def _contents(value: graph.Value) -> memoryview:
+    """Return the elements as bytes, in place where the host can see them in one run."""
+    view = _bytes_of(host_view(value))
+    return host_bytes(value) if view is None else view
 
 
 def _tensors(function: str, arrays: Any) -> dict[str, HostTensor]:

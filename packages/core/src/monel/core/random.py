@@ -60,7 +60,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def key(seed: int) -> array:
+def key(seed: int) -> Any:
     """Return the key of a seed: two uint32, its high and its low half.
 
     Args:
@@ -99,7 +99,7 @@ def seed(seed: int) -> None:
     _thread.state[0] = key(seed)
 
 
-def split(key: array, num: int = 2, stream: Any = None) -> array:
+def split(key: array, num: int = 2, stream: Any = None) -> Any:
     """Return independent keys made of one.
 
     Args:
@@ -120,7 +120,7 @@ def split(key: array, num: int = 2, stream: Any = None) -> array:
     return RandomBits(shape=(count, 2), width=4).bind(_one_key("split", key), stream=stream)
 
 
-def _one_key(function: str, key: Any) -> array:
+def _one_key(function: str, key: Any) -> Any:
     """Return ``key`` checked, or the next of the thread's keys where it is None."""
     if key is None:
         pair = RandomBits(shape=(2, 2), width=4).bind(_thread.state[0])
@@ -134,7 +134,7 @@ def _one_key(function: str, key: Any) -> array:
     return found
 
 
-def _bits(function: str, shape: tuple[int, ...], width: int, key: Any, stream: Any) -> array:
+def _bits(function: str, shape: tuple[int, ...], width: int, key: Any, stream: Any) -> Any:
     return RandomBits(shape=shape, width=width).bind(_one_key(function, key), stream=stream)
 
 
@@ -176,7 +176,7 @@ _BELOW_ONE = {
 }
 
 
-def _unit(function: str, shape: tuple[int, ...], dtype: Dtype, key: Any, stream: Any) -> array:
+def _unit(function: str, shape: tuple[int, ...], dtype: Dtype, key: Any, stream: Any) -> Any:
     """Return uniform numbers from 0 to 1, without 1."""
     if dtype is float64:
         return _unit_of_53_bits(_bits(function, (*shape, 2), 4, key, stream), stream)
@@ -185,7 +185,7 @@ def _unit(function: str, shape: tuple[int, ...], dtype: Dtype, key: Any, stream:
     return minimum(unit, _BELOW_ONE[dtype], stream=stream)
 
 
-def _unit_of_53_bits(pairs: array, stream: Any) -> array:
+def _unit_of_53_bits(pairs: array, stream: Any) -> Any:
     """Return float64 from 0 to 1 made of the upper 27 and 26 bits of pairs of words."""
     last = pairs.ndim - 1
     words = []
@@ -204,7 +204,7 @@ def uniform(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return uniform random numbers from ``low`` up to, without, ``high``.
 
     Args:
@@ -228,7 +228,7 @@ def uniform(
     return add(multiply(unit, subtract(last, first, stream), stream), first, stream)
 
 
-def _symmetric(function: str, shape: Any, dtype: Dtype, key: Any, stream: Any) -> array:
+def _symmetric(function: str, shape: Any, dtype: Dtype, key: Any, stream: Any) -> Any:
     """Return uniform numbers between -1 and 1, without both."""
     low = math.nextafter(-1.0, 0.0) if dtype is float64 else -_BELOW_ONE[float32]
     wide = float64 if dtype is float64 else float32
@@ -242,7 +242,7 @@ def normal(
     scale: Any = None,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return normally distributed random numbers.
 
     Args:
@@ -282,7 +282,7 @@ def normal(
 
 def bernoulli(
     p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None
-) -> array:
+) -> Any:
     """Return random bools that are True with probability ``p``.
 
     Args:
@@ -311,7 +311,7 @@ def bernoulli(
 
 def gumbel(
     shape: Any = (), dtype: Any = float32, key: array | None = None, stream: Any = None
-) -> array:
+) -> Any:
     """Return random numbers with the distribution function ``exp(-exp(-x))``.
 
     Args:
@@ -341,7 +341,7 @@ def categorical(
     num_samples: int | None = None,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return random categories, given the logarithms of their relative frequencies.
 
     Args:
@@ -392,7 +392,7 @@ def randint(
     dtype: Any = None,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return random integers from ``low`` up to, without, ``high``.
 
     They are rounded from uniform float32, so that ranges beyond 2**24 have gaps.
@@ -420,7 +420,7 @@ def randint(
 
 def permutation(
     x: Any, axis: int = 0, key: array | None = None, stream: Any = None
-) -> array:
+) -> Any:
     """Return the numbers below ``x``, or the entries of an array, in random order.
 
     Args:
@@ -455,7 +455,7 @@ def permutation(
     return call_on(stream, "transpose", rows, axes=back) if place else rows
 
 
-def _order(count: int, key: Any, stream: Any) -> array:
+def _order(count: int, key: Any, stream: Any) -> Any:
     return call_on(stream, "argsort", _bits("permutation", (count,), 4, key, stream), axis=0)
 
 
@@ -466,7 +466,7 @@ def laplace(
     scale: float = 1.0,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return random numbers with density ``exp(-abs(x - loc) / scale) / (2 * scale)``.
 
     Args:
@@ -499,7 +499,7 @@ def truncated_normal(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return standard normal random numbers between ``lower`` and ``upper``.
 
     Args:
@@ -536,7 +536,7 @@ def multivariate_normal(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> array:
+) -> Any:
     """Return normally distributed random vectors with a given covariance.
 
     Args:
@@ -583,6 +583,6 @@ def multivariate_normal(
     return add(call_on(stream, "squeeze", turned, axes=(len(dims),)), centre, stream)
 
 
-def _swapped(x: array, stream: Any) -> array:
+def _swapped(x: array, stream: Any) -> Any:
     axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
     return call_on(stream, "transpose", x, axes=axes)

@@ -119,7 +119,7 @@ class Blocks:
             count = min(step, self.blocks - at)
             raw = self.source.pread(self.offset + at * size, count * size)
             rows = self.convert(np.frombuffer(raw, np.uint8).reshape(count, size), self.kind)
-            data = memoryview(np.ascontiguousarray(rows).view(np.uint8).reshape(-1))
+            data = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data
             out[done : done + data.nbytes] = data
             done += data.nbytes
 
@@ -130,9 +130,7 @@ def _words4(blocks: Any, kind: TensorType) -> Any:
 
     pairs = blocks[:, kind.size - 16 :]
     low, high = pairs & 15, pairs >> 4
-    return np.concatenate(
-        [half[:, ::2] | half[:, 1::2] << 4 for half in (low, high)], axis=1
-    )
+    return np.concatenate([half[:, ::2] | half[:, 1::2] << 4 for half in (low, high)], axis=1)
 
 
 def _words8(blocks: Any, kind: TensorType) -> Any:

@@ -254,4 +254,6 @@ def write_header(array: HostTensor) -> bytes:
     order = "|" if ITEM_SIZES[array.dtype_name] == 1 else "<"
     text = f"{{'descr': '{order}{code}', 'fortran_order': False, 'shape': {array.shape}, }}"
     length = -(-(10 + len(text) + 1) // 64) * 64 - 10
-    return MAGIC + b"\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
+    return (
+        MAGIC + b"\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
+    )

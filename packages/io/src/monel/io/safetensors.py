@@ -29,9 +29,8 @@ _CODES = {
     "float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64", "complex64": "C64",
 }  # fmt: skip
 # monel has no 8-bit floats: their bytes are handed over, as in MLX.
-_NAMES = {code: name for name, code in _CODES.items()} | {
-    code: "uint8" for code in ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
-}
+_F8 = ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
+_NAMES = {code: name for name, code in _CODES.items()} | dict.fromkeys(_F8, "uint8")
 
 _STRING = re.compile(rb'[ \t\n\r]*+"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrtu])*+)"')
 _MARK = re.compile(rb"[ \t\n\r]*+([{}:,]|null)")
@@ -146,7 +145,9 @@ class _Parser:
                 self._mark(b",", field=field)
             key = self._string(field)
             if key not in ("dtype", "shape", "data_offsets") or key in values:
-                raise self.fail(offset, field, f"unexpected {key!r}; it has dtype, shape, data_offsets")
+                raise self.fail(
+                    offset, field, f"unexpected {key!r}; it has dtype, shape, data_offsets"
+                )
             self._mark(b":", field=field)
             part = f"{field}: {key}"
             values[key] = self._string(part) if key == "dtype" else self._integers(part)
@@ -157,7 +158,9 @@ class _Parser:
         field = f"tensor {name!r}"
         dtype = _NAMES.get(values["dtype"])
         if dtype is None:
-            raise self.fail(offset, f"{field}: dtype", f"monel has no dtype for {values['dtype']!r}")
+            raise self.fail(
+                offset, f"{field}: dtype", f"monel has no dtype for {values['dtype']!r}"
+            )
         shape, offsets = values["shape"], values["data_offsets"]
         nbytes = sized(shape, ITEM_SIZES[dtype], offset, f"{field}: shape", self.fail)
         if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1] < 1 << 63:
@@ -188,7 +191,9 @@ class _Parser:
         found = _STRING.match(self._text, self._at, self._at + MAX_STRING)
         if found is None:
             got = self._text[self._at : self._at + 20]
-            raise self.fail(self._at, field, f"expected a string below {MAX_STRING >> 20} MiB, got {got!r}")
+            raise self.fail(
+                self._at, field, f"expected a string below {MAX_STRING >> 20} MiB, got {got!r}"
+            )
         raw, offset = found[1], self._at
         self._at = found.end()
         # Decoded text takes up to four bytes a character.

@@ -32,7 +32,7 @@ MAX_IDLE = 1 << 20
 
 
 class _End(NamedTuple):
-    count: int
+    members: int
     size: int
     offset: int
     limit: int
@@ -50,12 +50,12 @@ def read_directory(source: Source) -> list[Member]:
         raise FormatError(source.path, end.limit, "directory", reason)
     budget = Budget(source)
     budget.take(end.size, end.offset, "directory")
-    if end.count > end.size // _ENTRY.size:
-        reason = f"{end.count} members do not fit into {end.size} bytes"
+    if end.members > end.size // _ENTRY.size:
+        reason = f"{end.members} members do not fit into {end.size} bytes"
         raise FormatError(source.path, end.limit, "directory", reason)
     data = source.pread(end.offset, end.size)
     members, at = [], 0
-    for _ in range(end.count):
+    for _ in range(end.members):
         budget.take(600, end.offset + at, "directory")
         member, at = _entry(source, data, at, end.offset)
         members.append(member)

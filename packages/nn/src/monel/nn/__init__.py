@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import init, layers, losses, utils
 from .layers import *
 from .module import Module
+from .summary import summary
 from .utils import average_gradients, value_and_grad
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "init",
     "layers",
     "losses",
+    "summary",
     "utils",
     "value_and_grad",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Callable, Iterator
 from os import PathLike
@@ -94,6 +95,13 @@ class Module(dict[str, Any]):
         for name, child in children:
             text += "\n" + textwrap.indent(f"({name}): {child!r}", "  ")
         return f"{text}\n)" if children else f"{text})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the tree with shapes, numbers of parameters and bytes."""
+        # Imported here, as `summary` stands above this module.
+        from .summary import described
+
+        return f"<pre>{html.escape(described(self))}</pre>"
 
     def _extra_repr(self) -> str:
         """What stands between the parentheses of ``repr``, before the children."""

@@ -67,8 +67,8 @@ class Adam(Optimizer):
         """Move one parameter and the averages ``m`` and ``v``."""
         rate = self.learning_rate.astype(gradient.dtype)
         b1, b2 = self.betas
-        m = b1 * state["m"] + (1 - b1) * gradient
-        v = b2 * state["v"] + (1 - b2) * mx.square(gradient)
+        m: mx.array = b1 * state["m"] + (1 - b1) * gradient
+        v: mx.array = b2 * state["v"] + (1 - b2) * mx.square(gradient)
         state["m"], state["v"] = m, v
         if not self.bias_correction:
             return parameter - rate * m / (mx.sqrt(v) + self.eps)
@@ -145,7 +145,7 @@ class Adamax(Adam):
         """Move one parameter, the average ``m`` and the maximum ``v``."""
         rate = self.learning_rate.astype(gradient.dtype)
         b1, b2 = self.betas
-        m = b1 * state["m"] + (1 - b1) * gradient
+        m: mx.array = b1 * state["m"] + (1 - b1) * gradient
         v = mx.maximum(b2 * state["v"], mx.abs(gradient))
         state["m"], state["v"] = m, v
         return parameter - rate * m / (v + self.eps)

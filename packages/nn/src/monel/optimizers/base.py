@@ -147,12 +147,14 @@ class Optimizer:
     @property
     def step(self) -> mx.array:
         """The number of updates so far, as uint64 array."""
-        return self.state["step"]
+        step: mx.array = self.state["step"]
+        return step
 
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate as array; it can be set to a number."""
-        return self.state["learning_rate"]
+        learning_rate: mx.array = self.state["learning_rate"]
+        return learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: float | mx.array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import monel.core as mx
@@ -72,12 +73,12 @@ class Muon(Optimizer):
         rate = self.learning_rate.astype(gradient.dtype)
         if self.weight_decay != 0:
             gradient = gradient + self.weight_decay * parameter
-        v = self.momentum * state["v"] + (1 - self.momentum) * gradient
+        v: mx.array = self.momentum * state["v"] + (1 - self.momentum) * gradient
         state["v"] = v
         update = (1 - self.momentum) * gradient + self.momentum * v if self.nesterov else v
         if update.ndim < 2:
             return parameter - rate * update
         matrix = update.reshape(update.shape[0], -1)
         rows, columns = matrix.shape
-        rate = rate * max(1.0, rows / columns) ** 0.5
+        rate = rate * math.sqrt(max(1.0, rows / columns))
         return parameter - rate * self._orthogonalized(matrix).reshape(update.shape)

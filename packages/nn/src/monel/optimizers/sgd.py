@@ -59,7 +59,7 @@ class SGD(Optimizer):
         if self.momentum <= 0:
             return parameter - rate * gradient
         added = (1 - self.dampening) * gradient if self.dampening > 0 else gradient
-        v = self.momentum * state["v"] + added
+        v: mx.array = self.momentum * state["v"] + added
         state["v"] = v
         direction = gradient + self.momentum * v if self.nesterov else v
         return parameter - rate * direction

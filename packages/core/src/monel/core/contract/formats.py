@@ -39,8 +39,8 @@ class HostTensor:
     """Array data in host memory: shape, name of the dtype, and C-contiguous bytes.
 
     ``data`` may be given as a function without arguments; it is then called each time ``data`` is
-    read, so that a writer holds the bytes of one array at a time. bfloat16 data are the raw two-byte
-    values.
+    read, so that a writer holds the bytes of one array at a time. bfloat16 data are the raw
+    two-byte values.
 
     Raises:
       TypeError: ``shape`` is not a tuple of integers.

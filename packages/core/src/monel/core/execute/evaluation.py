@@ -24,12 +24,25 @@ def eval(*args: Any) -> None:
     """
     for argument in args:
         if type(argument) is array:
-            graph.evaluate(argument.value)
+            handle = argument
+            graph.evaluate(handle.value)
         else:
-            leaves: list[Any] = []
-            flatten(argument, array, leaves)
-            for leaf in leaves:
-                graph.evaluate(leaf.value)
+            eval_tree(argument)
+
+
+def eval_tree(tree: Any) -> None:
+    """Compute every array in ``tree``, which is no array itself."""
+    children = tree
+    if isinstance(tree, dict):
+        children = list(tree.values())
+    elif not isinstance(tree, list | tuple):
+        return
+    for child in children:
+        if type(child) is array:
+            handle = child
+            graph.evaluate(handle.value)
+        else:
+            eval_tree(child)
 
 
 def async_eval(*args: Any) -> None:

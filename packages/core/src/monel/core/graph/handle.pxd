@@ -33,5 +33,8 @@ cdef class array(Exporter):
 @cython.locals(key=object, value=Value, made=Value, shape=tuple, operands=tuple, trace=Trace, size=cython.longlong)
 cpdef array select(array a, Py_ssize_t axis, Py_ssize_t index)
 
+@cython.locals(stream=object, operands=tuple, trace=Trace, made=Value, handle=array)
+cpdef array record_view(object primitive, Value value, tuple shape, long long size)
+
 @cython.locals(handle=array)
 cpdef array wrap(Value value)

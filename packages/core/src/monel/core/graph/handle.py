@@ -205,6 +205,11 @@ def select(a: Any, axis: int, index: int) -> Any:
     shape = value.shape
     size = value.size // shape[axis]
     shape = shape[1:] if axis == 0 else shape[:axis] + shape[axis + 1 :]
+    return record_view(primitive, value, shape, size)
+
+
+def record_view(primitive: Any, value: Any, shape: tuple, size: int) -> Any:
+    """Record a primitive of one operand that keeps its dtype; everything has been checked."""
     stream = graph._slots.stream
     if stream is None:
         stream = graph._slots.current_stream()
@@ -213,7 +218,10 @@ def select(a: Any, axis: int, index: int) -> Any:
     made = graph.record(primitive, operands, shape, value.dtype, size, stream, trace)
     if graph._slots.listeners is not None:
         graph._slots.listeners(made)
-    return wrap(made)
+    # ``wrap`` spelled out: a call less on the hottest path.
+    handle = array.__new__(array)
+    handle.value = made
+    return handle
 
 
 def wrap(value: Any) -> Any:

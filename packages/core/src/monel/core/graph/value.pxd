@@ -1,5 +1,6 @@
 cimport cython
 
+from monel.core.base.devices cimport Stream
 from monel.core.base.dtypes cimport Dtype
 
 cdef long long _serial
@@ -8,6 +9,7 @@ cdef Py_ssize_t DONATION_SIZE
 cdef Py_ssize_t FUSION_SIZE
 cdef Py_ssize_t _waiting
 cdef Py_ssize_t _SOLE
+cdef list _CLAIMED
 cdef Py_ssize_t _SOLE_BUFFER
 
 
@@ -41,7 +43,7 @@ cdef class Value:
     cdef public tuple shape
     cdef public Dtype dtype
     cdef public long long size
-    cdef public object stream
+    cdef public Stream stream
     cdef public long long serial
     cdef public Trace trace
     cdef public object buffer
@@ -69,6 +71,7 @@ cdef class Target:
     cdef public object find
     cdef public object fusible
     cdef public dict kernels
+    cdef public object roots
     cdef public object stream
     cdef object __weakref__
 
@@ -82,7 +85,7 @@ cdef class Context:
 @cython.locals(operand=Value, trace=Trace, found=Trace)
 cpdef Trace outermost(tuple operands)
 @cython.locals(value=Value)
-cpdef Value record(object primitive, tuple operands, tuple shape, Dtype dtype, long long size, object stream, Trace trace)
+cpdef Value record(object primitive, tuple operands, tuple shape, Dtype dtype, long long size, Stream stream, Trace trace)
 
 @cython.locals(i=Py_ssize_t, mask=cython.longlong, extra=Py_ssize_t)
 cpdef long long dying_operands(tuple operands)
@@ -98,7 +101,7 @@ cpdef evaluate(Value root)
 @cython.locals(target=Target)
 cdef tuple _try_fuse(Value value, tuple operands)
 
-@cython.locals(key=cython.longlong, count=Py_ssize_t, operand=Value, target=Target, table=dict, context=Context, keep=bint)
+@cython.locals(key=cython.longlong, count=Py_ssize_t, stream=Stream, operand=Value, target=Target, table=dict, context=Context, keep=bint)
 cdef run(Value value, tuple operands, list stack)
 
 @cython.locals(mask=cython.longlong)

@@ -232,11 +232,12 @@ class Target:
       context: The ``Context`` of kernels that may not reuse an operand.
       kernels: Primitive class -> {key of dtypes -> kernel}.
       fusible: The backend's ``Fusion``, or None.
+      roots: Classes of primitives that may end a fused equation.
       stream: A stream that resolved to this target.
       find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
     """
 
-    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "stream")
+    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "roots", "stream")
 
     def __init__(self, backend: Any, device: str, find: Any) -> None:
         self.backend = backend
@@ -244,6 +245,7 @@ class Target:
         self.find = find
         self.kernels: dict = {}
         self.fusible: Any = None
+        self.roots: Any = frozenset()
         self.stream: Any = None
         self.context: Any = Context(self, 0)
 
@@ -341,10 +343,26 @@ def _wait_for(value: Any) -> None:
             _waiting -= 1
 
 
+# The claim of an evaluation that has no stack.
+_CLAIMED: list = []
+
+
 def evaluate(root: Any) -> None:
     """Compute ``root`` and all that it needs, one kernel call a Value, on the calling thread."""
     if root.buffer is not None:
         return
+    if root.state is None and root.size < FUSION_SIZE:
+        # The common case of one small operation on arrays that are there needs no walk.
+        operands = root.operands
+        ready = True
+        for operand in operands:
+            if operand.buffer is None or operand.size >= FUSION_SIZE:
+                ready = False
+                break
+        operand = None
+        if ready:
+            run(root, operands, _CLAIMED)
+            return
     stack = [root]
     while stack:
         value = stack[-1]
@@ -386,7 +404,7 @@ def _try_fuse(value: Any, operands: tuple) -> tuple:
     target = value.stream.target
     if target is None:
         target = slots.resolve(value.stream)
-    if target.fusible is not None and (value.trace is None or not value.trace.open):
+    if type(value.primitive) in target.roots and (value.trace is None or not value.trace.open):
         slots.fuse(value, target)
         return value.operands
     return operands

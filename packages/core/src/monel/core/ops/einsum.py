@@ -41,6 +41,7 @@ def einsum(subscripts: str, *operands: Any, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.einsum("ij,ij->i", mx.ones((2, 3)), mx.ones((2, 3)))
       array([3, 3], dtype=float32)
+
     Source: Smith and Gray, "opt_einsum", JOSS 2018 (the greedy order).
     """
     arrays = [operand("einsum", x) for x in operands]
@@ -75,6 +76,7 @@ def einsum_path(subscripts: str, *operands: Any) -> tuple[list[tuple[int, ...]],
       >>> import monel.core as mx
       >>> mx.einsum_path("ij,jk", mx.ones((2, 3)), mx.ones((3, 4)))[0]
       [(0, 1)]
+
     Source: Smith and Gray, "opt_einsum", JOSS 2018 (the greedy order).
     """
     arrays = [operand("einsum_path", x) for x in operands]

@@ -7,12 +7,13 @@ from typing import Any
 from ..base.dtypes import int32
 from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph.operators import broadcast_shapes
+from ..primitives.along import PutAlongAxis, TakeAlongAxis
 from ..primitives.arguments import call_on, canonical_axis, describe, integers, operand
 from ..primitives.convert import cast
-from ..primitives.indexing import Gather, PutAlongAxis, Scatter, TakeAlongAxis
+from ..primitives.indexing import Gather, Scatter
 from ..primitives.shape import Broadcast, Reshape, Select, Squeeze, Transpose
-from .indexing import as_index, check_static, fit
 from .manipulation import flatten
+from .selection import as_index, check_static, fit
 
 __all__ = ["put_along_axis", "slice", "slice_update", "take", "take_along_axis"]
 
@@ -168,7 +169,7 @@ def _start(function: str, x: Any, start_indices: Any, axes: Any) -> tuple[Any, t
 
 
 def _windows(start: Any, axes: tuple[int, ...], sizes: tuple[int, ...], stream: Any) -> list[Any]:
-    """Return index arrays, one an axis and open to each other, of windows that begin at ``start``."""
+    """Return open index arrays, one an axis, of the windows that begin at ``start``."""
     found = []
     for k, axis in enumerate(axes):
         n = sizes[axis]

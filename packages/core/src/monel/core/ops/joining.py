@@ -15,6 +15,7 @@ from ..primitives.arguments import (
     operand,
     operands,
     promoted,
+    stays_open,
 )
 from ..primitives.flatten import flatten_axes
 from ..primitives.shape import (
@@ -221,6 +222,12 @@ def tile(a: Any, reps: Any, /, *, stream: Any = None) -> Any:
     shape = (1,) * (rank - x.ndim) + x.shape
     if all(n == 1 for n in counts):
         return Reshape(shape=shape).bind(x, stream=stream) if rank > x.ndim else wrap(x.value)
+    if all(counts) and stays_open(x):
+        new = tuple(range(rank - x.ndim))
+        x = ExpandDims(axes=new).bind(x, stream=stream) if new else x
+        for axis, n in enumerate(counts):
+            x = Concatenate(axis=axis).bind(*[x] * n, stream=stream) if n > 1 else x
+        return x
     pairs = [d for n, m in zip(counts, shape, strict=True) for d in (n, m)]
     ones = [d for m in shape for d in (1, m)]
     blocks = Reshape(shape=tuple(ones)).bind(x, stream=stream)
@@ -257,6 +264,9 @@ def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = N
         return wrap(x.value)
     before, after = x.shape[: place + 1], x.shape[place + 1 :]
     entries = ExpandDims(axes=(place + 1,)).bind(x, stream=stream)
+    if count and stays_open(x):
+        copies = Concatenate(axis=place + 1).bind(*[entries] * count, stream=stream)
+        return flatten_axes(copies, place, place + 1, stream)
     whole = Broadcast(shape=(*before, count, *after)).bind(entries, stream=stream)
     shape = (*x.shape[:place], x.shape[place] * count, *after)
     return Reshape(shape=shape).bind(whole, stream=stream)

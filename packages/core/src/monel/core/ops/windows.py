@@ -52,6 +52,7 @@ def hamming(M: int, *, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.hamming(3)
       array([0.08, 1, 0.08], dtype=float32)
+
     Source: Blackman and Tukey, "The Measurement of Power Spectra", 1958.
     """
     return _cosines("hamming", M, (0.54, -0.46), stream)
@@ -68,6 +69,7 @@ def hanning(M: int, *, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.hanning(3)
       array([0, 1, 0], dtype=float32)
+
     Source: Blackman and Tukey, "The Measurement of Power Spectra", 1958.
     """
     return _cosines("hanning", M, (0.5, -0.5), stream)
@@ -84,6 +86,7 @@ def blackman(M: int, *, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.blackman(1)
       array([1], dtype=float32)
+
     Source: Blackman and Tukey, "The Measurement of Power Spectra", 1958.
     """
     return _cosines("blackman", M, (0.42, -0.5, 0.08), stream)
@@ -100,6 +103,7 @@ def bartlett(M: int, *, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.bartlett(5)
       array([0, 0.5, 1, 0.5, 0], dtype=float32)
+
     Source: Bartlett, "Periodogram Analysis and Continuous Spectra", 1950.
     """
     points, trivial = _points("bartlett", M, stream)

@@ -15,10 +15,11 @@ from .arguments import call_on, canonical_axes, operand
 from .convert import cast
 from .elementwise import add, divide, multiply, subtract
 from .exponential import exp, log
+from .flatten import flatten_axes
 from .kinds import broadcast_like, move_axis, scalar_like
 from .operands import as_floating, to_array
 from .reduce import size_of
-from .shape import shift
+from .shape import reshape_like, shift
 from .unary import conj, real, rsqrt, square
 
 if TYPE_CHECKING:
@@ -340,11 +341,22 @@ def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any =
     axes = canonical_axes("softmax", axis, x)
     if len(axes) == 1:
         return Softmax(axis=axes[0], precise=bool(precise)).bind(x, stream=stream)
-    total = x if x.size else call_on(stream, "copy", x)
-    for i in axes if x.size else ():
-        made = LogSumExp(axis=i).bind(total, stream=stream)
-        total = call_on(stream, "expand_dims", made, axes=(i,))
-    return exp(subtract(x, total, stream), stream=stream)
+    if not axes:
+        return exp(subtract(x, x, stream), stream=stream)
+    moved, joined, back = _joined(x, axes, stream)
+    made = Softmax(axis=joined.ndim - 1, precise=bool(precise)).bind(joined, stream=stream)
+    return call_on(stream, "transpose", reshape_like(made, moved), axes=back)
+
+
+def _joined(x: Any, axes: tuple[int, ...], stream: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    """Move ``axes`` to the end and make them one.
+
+    Returns ``x`` with the axes moved, with them joined, and the order that moves them back.
+    """
+    order = (*[i for i in range(x.ndim) if i not in axes], *axes)
+    moved = call_on(stream, "transpose", x, axes=order)
+    back = tuple(sorted(range(x.ndim), key=order.__getitem__))
+    return moved, flatten_axes(moved, x.ndim - len(axes), x.ndim - 1, stream), back
 
 
 def logsumexp(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
@@ -366,8 +378,11 @@ def logsumexp(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: An
     """
     x = as_floating(operand("logsumexp", a), stream)
     axes = canonical_axes("logsumexp", axis, x)
-    made = wrap(x.value)
-    for i in reversed(axes):
-        # The logarithms of partial sums add up like the numbers themselves.
-        made = LogSumExp(axis=i).bind(made, stream=stream)
-    return call_on(stream, "expand_dims", made, axes=axes) if keepdims and axes else made
+    if not axes:
+        return wrap(x.value)
+    if len(axes) > 1:
+        _, joined, _ = _joined(x, axes, stream)
+        made = LogSumExp(axis=joined.ndim - 1).bind(joined, stream=stream)
+    else:
+        made = LogSumExp(axis=axes[0]).bind(x, stream=stream)
+    return call_on(stream, "expand_dims", made, axes=axes) if keepdims else made

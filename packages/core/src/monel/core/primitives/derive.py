@@ -187,7 +187,7 @@ def vjp_of(value: Any, cotangents: Any, wanted: Any) -> Any:
     if p.jvp is not None:
         return _vjp_from_jvp(p, operands, cotangents, outputs, wanted)
     _check_differentiable(p)
-    return _vjp_from_decompose(p, operands, cotangents, wanted)
+    return vjp_from_decompose(p, operands, cotangents, wanted)
 
 
 def _vjp_linear(p: Any, operands: Any, cotangents: Any, wanted: Any) -> Any:
@@ -237,7 +237,8 @@ def _traced_decompose(p: Any, operands: Any, wanted: Any) -> tuple[list[Any], tu
     return inputs, made if isinstance(made, tuple) else (made,)
 
 
-def _vjp_from_decompose(p: Any, operands: Any, cotangents: Any, wanted: Any) -> Any:
+def vjp_from_decompose(p: Any, operands: Any, cotangents: Any, wanted: Any) -> Any:
+    """Walk back through the decomposition of ``p``."""
     inputs, made = _traced_decompose(p, operands, wanted)
     found = backward([m.value for m in made], cotangents, inputs)
     result: list[Any] = [None] * len(operands)
@@ -293,6 +294,11 @@ def jvp_of(value: Any, tangents: Any) -> Any:
     _check_differentiable(p)
     if p.decompose is None:
         raise MissingRuleError(f"{p.name} has no jvp and no decomposition")
+    return jvp_from_decompose(p, operands, tangents, moving)
+
+
+def jvp_from_decompose(p: Any, operands: Any, tangents: Any, moving: Any) -> Any:
+    """Walk through the decomposition of ``p`` with the tangents of the operands ``moving``."""
     inputs, made = _traced_decompose(p, operands, moving)
     return forward([m.value for m in made], inputs, [tangents[i] for i in moving])
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.dtypes import bool_, float32
+from ..base.errors import DTypeError
 from ..graph.operators import binary
 from ..graph.primitive import Sample, call
+from .convert import cast
 from .kinds import Elementwise, broadcast_like, scalar_like
 from .operands import check_real, meeting
 
@@ -78,6 +80,20 @@ class Binary(Elementwise):
         for a, b in [((5,), (5,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (4,)), ((0,), (0,))]:
             x, y = ((low + (high - low) * rng.random(s)).astype("float32") for s in (a, b))
             yield Sample(cls(), (x, y))
+
+
+class RealFloating(Elementwise):
+    """Defined for floating dtypes only."""
+
+    def check_dtype(self, operand: Any) -> None:
+        if not operand.dtype.floating:
+            raise DTypeError(f"{self.name}: expected a floating dtype, got {operand}")
+
+
+def in_float32(primitive: Any, operands: Any) -> Any:
+    """Apply ``primitive`` to operands of a half type in float32; round the result to that type."""
+    wide = [cast(x, float32) for x in operands]
+    return cast(primitive.bind(*wide), operands[0].dtype)
 
 
 class Add(Binary, name="add"):
@@ -155,6 +171,8 @@ class FloorDivide(Binary, name="floor_divide"):
     def decompose(self, x: Any, y: Any) -> Any:
         if x.dtype is bool_:
             return call("bitwise_and", x, y)
+        if x.dtype.size == 2 and x.dtype.floating:
+            return in_float32(self, (x, y))
         if x.dtype.floating:
             return call("floor", divide(x, y))
         return _divide_exactly(subtract(x, remainder(x, y)), y)

@@ -5,12 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..base.dtypes import complex64, float32
-from ..base.errors import DTypeError
+from ..base.dtypes import complex64
 from ..graph.operators import binary
 from ..graph.primitive import call
-from .convert import cast
-from .elementwise import Binary, Unary, add, divide, multiply, subtract, widen
+from .elementwise import (
+    Binary,
+    RealFloating,
+    Unary,
+    add,
+    divide,
+    in_float32,
+    multiply,
+    subtract,
+    widen,
+)
 from .kinds import scalar_like, unary
 from .unary import abs, negative, reciprocal, sqrt, square
 
@@ -57,12 +65,6 @@ class Composed(Smooth):
         return in_float32(self, operands) if operands[0].dtype.size == 2 else self.expand(*operands)
 
     expand: ClassVar[Any] = None
-
-
-def in_float32(primitive: Any, operands: Any) -> Any:
-    """Apply ``primitive`` to operands of a half type in float32; round the result to that type."""
-    wide = [cast(x, float32) for x in operands]
-    return cast(primitive.bind(*wide), operands[0].dtype)
 
 
 def _beyond_one(x: Any) -> Any:
@@ -152,12 +154,8 @@ class Log10(Composed, name="log10", export_name="Log [10]"):
         return multiply(log(x), 1 / math.log(10))
 
 
-class Sigmoid(Composed, name="sigmoid"):
+class Sigmoid(RealFloating, Composed, name="sigmoid"):
     """1 / (1 + exp(-x)), for real numbers."""
-
-    def check_dtype(self, operand: Any) -> None:
-        if not operand.dtype.floating:
-            raise DTypeError(f"sigmoid: expected a floating dtype, got {operand}")
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -310,7 +308,9 @@ class ArcTanh(Composed, name="arctanh"):
     def expand(self, x: Any) -> Any:
         if x.dtype is complex64:
             return multiply(subtract(log(add(x, 1.0)), log(subtract(1.0, x))), 0.5)
-        return multiply(log1p(divide(multiply(x, 2.0), subtract(1.0, x))), 0.5)
+        size = abs(x)
+        found = multiply(log1p(divide(multiply(size, 2.0), subtract(1.0, size))), 0.5)
+        return call("where", call("less", x, scalar_like(0.0, x)), negative(found), found)
 
 
 _EXP = Exp()

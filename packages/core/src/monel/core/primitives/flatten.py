@@ -1,17 +1,18 @@
-"""Reshapes of neighbouring axes that hold no dimension of their operand: flatten and unflatten."""
+"""Views that hold no dimension of their operand: flatten, unflatten, unpad, part_like."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.avals import AbstractArray
 from ..base.errors import AxisError, ShapeError
 from ..graph.primitive import Sample
 from . import shape as views
 from .arguments import stays_open
-from .kinds import View, move_axis
+from .derive import zeros_like
+from .kinds import View, move_axis, scalar_like
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +88,91 @@ class Unflatten(View, name="unflatten"):
         for shape, axis, parts in [((6,), 0, (2, 3)), ((2, 4), 1, (-1, 2)), ((0, 3), 0, (0, 2))]:
             x = rng.standard_normal(shape).astype("float32")
             yield Sample(cls(axis=axis, shape=parts), (x,))
+
+
+class Unpad(View, name="unpad"):
+    """What ``pad`` with the same parameters was applied to."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    interior: tuple[int, ...]
+
+    def _slice(self, x: Any) -> views.Slice:
+        parts = zip(x.shape, self.low, self.high, self.interior, strict=True)
+        stop = tuple([max(n - high, low) for n, low, high, _ in parts])
+        return views.Slice(self.low, stop, tuple([m + 1 for m in self.interior]))
+
+    def abstract(self, x: Any) -> AbstractArray:
+        if any(n < a + b for n, a, b in zip(x.shape, self.low, self.high, strict=True)):
+            raise ShapeError(f"pad: {x} is smaller than the padding {self.low} and {self.high}")
+        return self._slice(x).abstract(x)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return self._slice(x).reference(x)
+
+    def transpose(self, ct: Any, i: int, operands: Any) -> Any:
+        padding = views.Pad(self.low, self.high, self.interior)
+        return padding.bind(ct, scalar_like(0, ct))
+
+    def decompose(self, x: Any) -> Any:
+        return self._slice(x).bind(x)
+
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x,), (d,) = operands, dims
+        low, high, interior = (views.insert(w, d, 0) for w in (self.low, self.high, self.interior))
+        return Unpad(low, high, interior).bind(x), d
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        for shape, low, high, interior in [
+            ((6,), (1,), (2,), (0,)),
+            ((3, 8), (0, 1), (1, 0), (0, 2)),
+            ((2, 2), (1, 0), (1, 0), (0, 0)),
+        ]:
+            x = rng.standard_normal(shape).astype("float32")
+            yield Sample(cls(low, high, interior), (x,))
+
+
+class PartLike(View, name="part_like"):
+    """The part of a concatenation along ``axis`` that came from operand ``index`` of the others."""
+
+    linear_in: ClassVar[tuple[int, ...] | None] = (0,)
+    axis: int
+    index: int
+
+    def _slice(self, whole: Any, like: Any) -> views.Slice:
+        lengths = [x.shape[self.axis] for x in like]
+        first = sum(lengths[: self.index])
+        start, stop = [0] * len(whole.shape), list(whole.shape)
+        start[self.axis], stop[self.axis] = first, first + lengths[self.index]
+        return views.Slice(tuple(start), tuple(stop), (1,) * len(start))
+
+    def abstract(self, whole: Any, *like: Any) -> AbstractArray:
+        if sum(x.shape[self.axis] for x in like) != whole.shape[self.axis]:
+            raise ShapeError(f"concatenate: {whole} is not as long as its parts")
+        return self._slice(whole, like).abstract(whole)
+
+    def reference(self, whole: np.ndarray, *like: np.ndarray) -> np.ndarray:
+        return self._slice(whole, like).reference(whole)
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        (t, *_), (_, *like) = tangents, primals
+        return (None if t is None else self.bind(t, *like),)
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        (ct,), (_, *like) = cotangents, primals
+        parts = [ct if i == self.index else zeros_like(x) for i, x in enumerate(like)]
+        return (views.Concatenate(axis=self.axis).bind(*parts), *[None] * len(like))
+
+    def decompose(self, whole: Any, *like: Any) -> Any:
+        return self._slice(whole, like).bind(whole)
+
+    @classmethod
+    def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
+        for shapes, axis, index in [(((2,), (3,)), 0, 1), (((2, 1), (2, 0), (2, 3)), 1, 2)]:
+            xs = [rng.standard_normal(s).astype("float32") for s in shapes]
+            whole = rng.standard_normal(shapes[0][:axis] + (sum(s[axis] for s in shapes),))
+            yield Sample(cls(axis=axis, index=index), (whole.astype("float32"), *xs))
 
 
 def infer(function: str, shape: tuple[int, ...], size: int, x: Any) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import dtypes
 from ..base.avals import AbstractArray, check_shape
@@ -37,7 +37,7 @@ class Load(Primitive, name="load"):
         import numpy as np
 
         out = np.empty(self.shape, self.dtype.numpy)
-        self.reader(memoryview(out.reshape(-1).view("uint8")))
+        self.reader(out.reshape(-1).view("uint8").data)
         return out
 
     def __str__(self) -> str:

@@ -23,7 +23,15 @@ from .shape import Pad, Slice, shift
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
+__all__ = [
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "logcumsumexp",
+]
 
 
 class Scan(Primitive):
@@ -49,7 +57,7 @@ class Scan(Primitive):
         """Return the number that changes nothing in a combination."""
         return 0
 
-    def accumulate(self, x: np.ndarray) -> np.ndarray:
+    def accumulate(self, x: np.ndarray) -> Any:
         """Return the inclusive scan along axis 0 with NumPy."""
         import numpy as np
 
@@ -149,7 +157,7 @@ class CumSum(Scan, name="cumsum"):
     combine = "add"
     linear = "joint"
 
-    def accumulate(self, x: np.ndarray) -> np.ndarray:
+    def accumulate(self, x: np.ndarray) -> Any:
         import numpy as np
 
         return np.cumsum(x, 0, dtype=x.dtype)
@@ -166,7 +174,7 @@ class CumProd(Scan, name="cumprod"):
     def identity(self, dtype: Dtype) -> Any:
         return 1
 
-    def accumulate(self, x: np.ndarray) -> np.ndarray:
+    def accumulate(self, x: np.ndarray) -> Any:
         import numpy as np
 
         return np.cumprod(x, 0, dtype=x.dtype)
@@ -241,7 +249,7 @@ class LogCumSumExp(Scan, name="logcumsumexp"):
     def identity(self, dtype: Dtype) -> Any:
         return float("-inf")
 
-    def accumulate(self, x: np.ndarray) -> np.ndarray:
+    def accumulate(self, x: np.ndarray) -> Any:
         import numpy as np
 
         if x.dtype.kind != "c":
@@ -412,3 +420,8 @@ def logcumsumexp(
     """
     x = as_floating(operand("logcumsumexp", a), stream)
     return _scanned(LogCumSumExp, x, axis, reverse, inclusive, stream)
+
+
+# The names of the array API standard.
+cumulative_sum = cumsum
+cumulative_prod = cumprod

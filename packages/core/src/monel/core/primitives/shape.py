@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..base.avals import AbstractArray, check_shape
 from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph.primitive import Primitive, Sample, call
+from .arguments import stays_open
 from .kinds import View, move_axis, scalar_like, unbroadcast
 
 if TYPE_CHECKING:
@@ -413,6 +414,8 @@ class Pad(Primitive, name="pad"):
         return call("sub", total, call("sum", inner, axes=tuple(range(inner.ndim))))
 
     def _inner(self, ct: Any, x: Any) -> Any:
+        if stays_open(ct):
+            return call("unpad", ct, low=self.low, high=self.high, interior=self.interior)
         stop = tuple(
             a + (n - 1) * (m + 1) + 1 if n else a
             for n, a, m in zip(x.shape, self.low, self.interior, strict=True)
@@ -472,6 +475,8 @@ class Concatenate(Primitive, name="concatenate"):
         return np.concatenate(operands, self.axis)
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
+        if stays_open(ct):
+            return call("part_like", ct, *operands, axis=self.axis, index=i)
         start = [0] * ct.ndim
         stop = list(ct.shape)
         start[self.axis] = sum(x.shape[self.axis] for x in operands[:i])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import DTypeError
 from ..graph.primitive import call
-from .elementwise import add, divide, multiply, subtract, widen
+from .elementwise import RealFloating, add, divide, multiply, subtract, widen
 from .exponential import Composed, exp, log
 from .kinds import broadcast_like, scalar_like, unary
 from .unary import abs, negative, sqrt, square
@@ -20,15 +19,7 @@ __all__ = ["erf", "erfinv"]
 _SLOPE = 2 / math.sqrt(math.pi)
 
 
-class RealFunction(Composed):
-    """Defined here for real numbers only."""
-
-    def check_dtype(self, operand: Any) -> None:
-        if not operand.dtype.floating:
-            raise DTypeError(f"{self.name}: expected a floating dtype, got {operand}")
-
-
-class Erf(RealFunction, name="erf"):
+class Erf(RealFloating, Composed, name="erf"):
     """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
 
     def reference(self, x: np.ndarray) -> np.ndarray:
@@ -52,7 +43,7 @@ class Erf(RealFunction, name="erf"):
         return call("minimum", call("maximum", grown, negative(one)), one)
 
 
-class ErfInv(RealFunction, name="erfinv"):
+class ErfInv(RealFloating, Composed, name="erfinv"):
     """The y with erf(y) = x; infinite at -1 and 1, nan beyond."""
 
     domain = (-0.9, 0.9)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..base.dtypes import complex64
 from ..graph.primitive import call
-from .elementwise import Binary, add, divide, multiply, subtract
-from .exponential import Composed, Smooth, in_float32, log
+from .elementwise import Binary, RealFloating, add, divide, in_float32, multiply, subtract
+from .exponential import Composed, Smooth, log
 from .kinds import broadcast_like, scalar_like, unary
 from .operands import as_floating, check_real, meeting
 from .unary import abs, negative, reciprocal, sqrt, square
@@ -132,11 +132,10 @@ def _arctan_of_small(t: Any) -> Any:
     return multiply(multiply(total, t), 8.0)
 
 
-class ArcTan2(Binary, name="arctan2"):
+class ArcTan2(RealFloating, Binary, name="arctan2"):
     """The angle between -pi and pi of the point with coordinates y (first) and x."""
 
     numpy_name = "arctan2"
-    takes = "real"
     domain = (0.3, 2.0)
 
     def partial(self, i: int, ct: Any, out: Any, operands: Any) -> Any:

@@ -161,7 +161,9 @@ class Round(Step, name="round"):
         odd = subtract(below, multiply(floor(multiply(below, 0.5)), 2.0))
         even = add(below, odd)
         up = call("where", call("less", half, part), add(below, one), even)
-        return call("where", call("less", part, half), below, up)
+        near = call("where", call("less", part, half), below, up)
+        # Infinities have no fractional part to speak of.
+        return call("where", call("equal", below, x), x, near)
 
 
 class Sqrt(Unary, name="sqrt"):
@@ -242,7 +244,7 @@ def complex_of(re: Any, im: Any) -> Any:
 def parts_of(x: Any) -> tuple[Any, Any]:
     """Return the real and imaginary parts of a complex array, bit by bit."""
     pair = call("bitcast", call("expand_dims", x, axes=(x.ndim,)), dtype=float32)
-    return tuple(call("select", pair, axis=x.ndim, index=i) for i in (0, 1))  # type: ignore[return-value]
+    return tuple(call("select", pair, axis=x.ndim, index=i) for i in (0, 1))
 
 
 class Real(Unary, name="real"):

@@ -10,7 +10,7 @@ from ..base.errors import DTypeError, ShapeError
 from ..graph.primitive import Primitive, Sample, call
 from .derive import zeros_like
 from .indexing import spread_batch
-from .shape import Slice, insert
+from .shape import Slice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,8 +55,8 @@ class SliceUpdate(Primitive, name="slice_update"):
     def batch(self, operands: Any, dims: Any) -> Any:
         n = next(o.shape[k] for o, k in zip(operands, dims, strict=True) if k is not None)
         x, update = (spread_batch(o, k, n) for o, k in zip(operands, dims, strict=True))
-        wide = SliceUpdate(insert(self.start, 0, 0), insert(self.stop, 0, n), insert(self.step, 0, 1))
-        return wide.bind(x, update), 0
+        start, stop, step = (0, *self.start), (n, *self.stop), (1, *self.step)
+        return SliceUpdate(start, stop, step).bind(x, update), 0
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

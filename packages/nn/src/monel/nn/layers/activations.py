@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import monel.core as mx
 
@@ -39,109 +38,116 @@ __all__ = [
 ]
 
 
-class _Activation(Module):
-    """A layer without parameters: the function named in its class."""
-
-    _function: ClassVar[Callable[[mx.array], mx.array]]
-
-    def __call__(self, x: mx.array) -> mx.array:
-        return self._function(x)
-
-
-class Sigmoid(_Activation):
+class Sigmoid(Module):
     """The function :func:`monel.nn.sigmoid` as a layer."""
 
-    _function = staticmethod(functions.sigmoid)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.sigmoid(x)
 
 
-class Tanh(_Activation):
+class Tanh(Module):
     """The function :func:`monel.nn.tanh` as a layer."""
 
-    _function = staticmethod(functions.tanh)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.tanh(x)
 
 
-class ReLU(_Activation):
+class ReLU(Module):
     """The function :func:`monel.nn.relu` as a layer."""
 
-    _function = staticmethod(functions.relu)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.relu(x)
 
 
-class ReLU2(_Activation):
+class ReLU2(Module):
     """The function :func:`monel.nn.relu2` as a layer."""
 
-    _function = staticmethod(functions.relu2)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.relu2(x)
 
 
-class ReLU6(_Activation):
+class ReLU6(Module):
     """The function :func:`monel.nn.relu6` as a layer."""
 
-    _function = staticmethod(functions.relu6)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.relu6(x)
 
 
-class SELU(_Activation):
+class SELU(Module):
     """The function :func:`monel.nn.selu` as a layer."""
 
-    _function = staticmethod(functions.selu)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.selu(x)
 
 
-class SiLU(_Activation):
+class SiLU(Module):
     """The function :func:`monel.nn.silu` as a layer."""
 
-    _function = staticmethod(functions.silu)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.silu(x)
 
 
-class Mish(_Activation):
+class Mish(Module):
     """The function :func:`monel.nn.mish` as a layer."""
 
-    _function = staticmethod(functions.mish)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.mish(x)
 
 
-class Softplus(_Activation):
+class Softplus(Module):
     """The function :func:`monel.nn.softplus` as a layer."""
 
-    _function = staticmethod(functions.softplus)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.softplus(x)
 
 
-class Softsign(_Activation):
+class Softsign(Module):
     """The function :func:`monel.nn.softsign` as a layer."""
 
-    _function = staticmethod(functions.softsign)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.softsign(x)
 
 
-class HardTanh(_Activation):
+class HardTanh(Module):
     """The function :func:`monel.nn.hard_tanh` as a layer."""
 
-    _function = staticmethod(functions.hard_tanh)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.hard_tanh(x)
 
 
-class Hardswish(_Activation):
+class Hardswish(Module):
     """The function :func:`monel.nn.hardswish` as a layer."""
 
-    _function = staticmethod(functions.hardswish)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.hardswish(x)
 
 
-class LogSigmoid(_Activation):
+class LogSigmoid(Module):
     """The function :func:`monel.nn.log_sigmoid` as a layer."""
 
-    _function = staticmethod(functions.log_sigmoid)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.log_sigmoid(x)
 
 
-class LogSoftmax(_Activation):
+class LogSoftmax(Module):
     """The function :func:`monel.nn.log_softmax` as a layer."""
 
-    _function = staticmethod(functions.log_softmax)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.log_softmax(x)
 
 
-class Softmax(_Activation):
+class Softmax(Module):
     """The function :func:`monel.nn.softmax` as a layer."""
 
-    _function = staticmethod(functions.softmax)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.softmax(x)
 
 
-class Softmin(_Activation):
+class Softmin(Module):
     """The function :func:`monel.nn.softmin` as a layer."""
 
-    _function = staticmethod(functions.softmin)
+    def __call__(self, x: mx.array) -> mx.array:
+        return functions.softmin(x)
 
 
 class LeakyReLU(Module):

@@ -15,7 +15,7 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "
 Sizes = int | Sequence[int]
 
 
-def _sizes(name: str, what: str, value: Sizes, n: int) -> tuple[int, ...]:
+def _sizes(name: str, what: str, value: Sizes, n: int) -> tuple[Any, ...]:
     """Return ``value`` as a tuple of n integers."""
     sizes = (value,) * n if isinstance(value, int) else tuple(value)
     if len(sizes) != n:
@@ -100,7 +100,7 @@ class Conv1d(_Conv):
         kernel = _sizes("Conv1d", "kernel_size", kernel_size, 1)
         self._parameters(in_channels, out_channels, kernel, bias, groups)
         self.padding = padding
-        self.dilation = dilation
+        self.dilation: Any = dilation
         self.stride = stride
         self.groups = groups
 
@@ -148,7 +148,7 @@ class Conv2d(_Conv):
         self._parameters(in_channels, out_channels, kernel, bias, groups)
         self.padding = _sizes("Conv2d", "padding", padding, 2)
         self.stride = _sizes("Conv2d", "stride", stride, 2)
-        self.dilation = dilation
+        self.dilation: Any = dilation
         self.groups = groups
 
     def _extra_repr(self) -> str:
@@ -192,7 +192,7 @@ class Conv3d(_Conv):
         self._parameters(in_channels, out_channels, kernel, bias)
         self.padding = _sizes("Conv3d", "padding", padding, 3)
         self.stride = _sizes("Conv3d", "stride", stride, 3)
-        self.dilation = dilation
+        self.dilation: Any = dilation
 
     def _extra_repr(self) -> str:
         return self._shown("stride", "padding", "dilation")
@@ -234,7 +234,7 @@ class ConvTranspose1d(_Conv):
         kernel = _sizes("ConvTranspose1d", "kernel_size", kernel_size, 1)
         self._parameters(in_channels, out_channels, kernel, bias)
         self.padding = padding
-        self.dilation = dilation
+        self.dilation: Any = dilation
         self.stride = stride
         self.output_padding = output_padding
 
@@ -284,7 +284,7 @@ class ConvTranspose2d(_Conv):
         self.padding = _sizes("ConvTranspose2d", "padding", padding, 2)
         self.stride = _sizes("ConvTranspose2d", "stride", stride, 2)
         self.output_padding = _sizes("ConvTranspose2d", "output_padding", output_padding, 2)
-        self.dilation = dilation
+        self.dilation: Any = dilation
 
     def _extra_repr(self) -> str:
         return self._shown("stride", "padding", "dilation", "output_padding")
@@ -332,7 +332,7 @@ class ConvTranspose3d(_Conv):
         self.padding = _sizes("ConvTranspose3d", "padding", padding, 3)
         self.stride = _sizes("ConvTranspose3d", "stride", stride, 3)
         self.output_padding = _sizes("ConvTranspose3d", "output_padding", output_padding, 3)
-        self.dilation = dilation
+        self.dilation: Any = dilation
 
     def _extra_repr(self) -> str:
         return self._shown("stride", "padding", "dilation", "output_padding")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import monel.core as mx
 from monel.utils import tree_map_with_path
@@ -25,13 +25,15 @@ __all__ = [
     "sum_gradients",
 ]
 
-Group = mx.distributed.Group
+if TYPE_CHECKING:
+    from monel.core.distributed import Group
+
 Segments = int | list[Any]
 # Says of a parameter the axis it is split along, or that and its segments, or None: not at all.
 Predicate = Callable[[str, mx.array], int | tuple[int, Segments] | None]
 
 
-def sum_gradients(group: Group) -> Callable[[mx.array], mx.array]:
+def sum_gradients(group: Group) -> Callable[[mx.array], Any]:
     """Return the identity whose gradient is summed over ``group``.
 
     Args:

@@ -32,7 +32,8 @@ class Embedding(Module):
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}"
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self["weight"][x]
+        weight: mx.array = self["weight"]
+        return weight[x]
 
     def as_linear(self, x: mx.array) -> mx.array:
         """Return ``x @ weight.T``: the table as the last layer, for tied weights.
@@ -42,7 +43,8 @@ class Embedding(Module):
         Returns:
           Array of shape ``(..., num_embeddings)``.
         """
-        return x @ self["weight"].T
+        y: mx.array = x @ self["weight"].T
+        return y
 
     def to_quantized(
         self,

@@ -316,7 +316,7 @@ def softmin(x: mx.array, axis: int = -1) -> mx.array:
     """Return ``exp(-x) / sum(exp(-x))`` along ``axis``.
 
     Example:
-      >>> nn.softmin(mx.array([0.0, 100.0]))
+      >>> nn.softmin(mx.array([0.0, 1000.0]))
       array([1, 0], dtype=float32)
     """
     return mx.softmax(-x, axis=axis)

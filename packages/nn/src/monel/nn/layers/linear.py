@@ -56,7 +56,7 @@ class Linear(Module):
         return f"input_dims={inputs}, output_dims={outputs}, bias={'bias' in self}"
 
     def __call__(self, x: mx.array) -> mx.array:
-        y = x @ self["weight"].T
+        y: mx.array = x @ self["weight"].T
         return y + self["bias"] if "bias" in self else y
 
     def to_quantized(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import monel.core as mx
 from monel.utils import tree_flatten, tree_unflatten
@@ -14,7 +14,8 @@ from ..module import Module
 
 __all__ = ["FullyShardedModule", "fully_shard"]
 
-Group = mx.distributed.Group
+if TYPE_CHECKING:
+    from monel.core.distributed import Group
 
 
 def _cut(joined: mx.array, shapes: list[tuple[int, ...]]) -> list[mx.array]:
@@ -58,9 +59,11 @@ def _gathering(group: Group, compute_dtype: mx.Dtype | None) -> Callable[..., li
                 for shard in shards
             ]
         whole: list[Any] = [None] * len(shards)
+        parts: Any
         for dtype in dict.fromkeys(shard.dtype for shard in shards):
             places = [i for i, shard in enumerate(shards) if shard.dtype == dtype]
-            for i, array in zip(places, gather([shards[i] for i in places]), strict=True):
+            parts = gather([shards[i] for i in places])
+            for i, array in zip(places, parts, strict=True):
                 whole[i] = array
         return whole
 

@@ -54,6 +54,7 @@ def _taps(n: int, scale: float, mode: str, align_corners: bool, antialias: bool)
     m = int(n * scale)
     if mode == "nearest":
         return (tuple(_nearest(i, n, m) for i in range(m)),), None
+    kernel: Callable[[float], float]
     if mode == "linear":
         reach, kernel = 1, _triangle
     else:

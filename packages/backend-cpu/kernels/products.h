@@ -1,4 +1,4 @@
-// The vector routines behind matmul, conv, sdpa and friends: one table per instruction set.
+// The vector routines behind matmul, conv and sdpa: one table per instruction set.
 #pragma once
 #include <cstdint>
 
@@ -8,15 +8,13 @@ namespace monel {
 
 // Products compute in float32; halves are widened when loaded. Matrices are row-major with
 // unit column stride; `ld` is the distance between rows in elements.
-inline constexpr int kThreefryLanes = 32;
-
-struct HeavyTable {
+struct ProductTable {
   int rows;  // rows of a tile of `tile`
   int cols;  // columns of a tile, and of a packed panel
 
-  // c[r, j] (+)= sum over t < taps, i < k of a[t * rows + r][i * step] * b[t * k + i, j], r < m, j
-  // < n. 1 <= m <= rows, 1 <= n <= cols; a holds `rows` pointers a tap. b is a packed panel (b_ld =
-  // cols), or a row-major matrix in place where n = cols (it is read in whole vectors).
+  // c[r, j] (+)= sum over t < taps, i < k of a[t * rows + r][i * step] * b[t * k + i, j], r < m,
+  // j < n. 1 <= m <= rows, 1 <= n <= cols; a holds `rows` pointers a tap. b is a packed panel
+  // (b_ld = cols), or a row-major matrix in place where n = cols (it is read in whole vectors).
   void (*tile)(int64_t taps, int64_t k, const float* const* a, int64_t step, const float* b,
                int64_t b_ld, float* c, int64_t ld, int m, int n, bool accumulate);
   // out[i * cols + j] = src[i * row_stride + j * col_stride], zero from column n on, for i < k.
@@ -36,18 +34,8 @@ struct HeavyTable {
                        int64_t end, double* out);
   void (*add_rows_f64)(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t n,
                        double* out);
-
-  // One row of online softmax: s = exp(s - top), updating the running maximum `max` and `sum`.
-  // Returns the factor by which what was accumulated before must be scaled.
-  float (*softmax_row)(float* s, int64_t n, float* max, float* sum);
-  void (*scale_row)(float* x, int64_t n, float factor);
-  // out[c] = sum over t < taps of x[t][c] * w[t * n + c].
-  void (*depthwise)(int64_t taps, const float* const* x, const float* w, int64_t n, float* out);
-
-  // Encrypts kThreefryLanes counter pairs in place.
-  void (*threefry)(uint32_t key0, uint32_t key1, uint32_t* left, uint32_t* right);
 };
 
-const HeavyTable& heavy();
+const ProductTable& products();
 
 }  // namespace monel

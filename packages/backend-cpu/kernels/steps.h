@@ -1,0 +1,23 @@
+// Inner loops of attention, depthwise convolution and random bits: one table per instruction set.
+#pragma once
+#include <cstdint>
+
+namespace monel {
+
+inline constexpr int kThreefryLanes = 32;
+
+struct StepTable {
+  // One row of online softmax: s = exp(s - top), updating the running maximum `max` and `sum`.
+  // Returns the factor by which what was accumulated before must be scaled.
+  float (*softmax_row)(float* s, int64_t n, float* max, float* sum);
+  void (*scale_row)(float* x, int64_t n, float factor);
+  // out[c] = sum over t < taps of x[t][c] * w[t * n + c].
+  void (*depthwise)(int64_t taps, const float* const* x, const float* w, int64_t n, float* out);
+
+  // Encrypts kThreefryLanes counter pairs in place.
+  void (*threefry)(uint32_t key0, uint32_t key1, uint32_t* left, uint32_t* right);
+};
+
+const StepTable& steps();
+
+}  // namespace monel

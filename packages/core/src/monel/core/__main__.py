@@ -1,0 +1,158 @@
+"""python -m monel.core plugins | doctor | info: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+from .contract.backend import API_VERSION
+from .execute.discovery import plugins
+
+
+def describe_plugins() -> list[dict[str, Any]]:
+    """Return one row for each entry point that was found."""
+    found = plugins()
+    return [
+        {
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "entry": plugin.key.rpartition(":")[2],
+            "api": int(plugin.group.rpartition("v")[2]),
+            "backends": plugin.backends,
+            "formats": plugin.formats,
+            "status": plugin.error or "ok",
+        }
+        for plugin in found.found
+    ]
+
+
+def check_backend(name: str) -> str:
+    """Load a backend and compute 1 + 1 on it; return its devices, or raise."""
+    from . import eval as compute
+    from .base.devices import Device, DeviceType
+    from .graph.handle import array
+    from .primitives.elementwise import add
+
+    found = plugins()
+    backend = found.backend(name)
+    devices = ", ".join(backend.devices())
+    device = Device(name, kind=DeviceType[found.specs[name].kinds[0]])
+    two = add(array([1.0]), array([1.0]), stream=device)
+    compute(two)
+    if bytes(two) != bytes(array([2.0])):
+        raise RuntimeError(f"1 + 1 on {name} is not 2")
+    return f"computes on {devices}"
+
+
+def check_plugins() -> str:
+    """Return how many plugins are usable; raise with the reasons where one is not."""
+    rows = describe_plugins()
+    broken = [row for row in rows if row["status"] != "ok"]
+    if broken:
+        raise RuntimeError("; ".join(f"{row['entry']}: {row['status']}" for row in broken))
+    return f"{len(rows)} usable"
+
+
+def checks() -> list[tuple[str, Callable[[], str]]]:
+    """Return every check of ``doctor``: core's own, one a backend, and those of plugins."""
+    found = plugins()
+    rows: list[tuple[str, Callable[[], str]]] = [("plugins", check_plugins)]
+    for name in found.by_priority():
+        rows.append((f"backend {name}", _bound(check_backend, name)))
+    for group in found.manager.hook.monel_doctor():
+        rows.extend(group)
+    return rows
+
+
+def _bound(check: Callable[[str], str], name: str) -> Callable[[], str]:
+    return lambda: check(name)
+
+
+def run_checks() -> list[dict[str, Any]]:
+    """Return a row for each check; one that raises fails with its reason."""
+    rows = []
+    for name, check in checks():
+        try:
+            rows.append({"check": name, "result": "ok", "detail": check()})
+        except Exception as error:
+            rows.append({"check": name, "result": "FAILED", "detail": f"{error}"})
+    return rows
+
+
+def describe_system() -> dict[str, Any]:
+    """Return versions, backends and the default device."""
+    from .execute.placement import default_device, device_info
+
+    device = default_device()
+    found = plugins()
+    return {
+        "monel-core": _version("monel-core"),
+        "backend API": API_VERSION,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": _version("numpy"),
+        "ml-dtypes": _version("ml-dtypes"),
+        "compiled": _is_compiled(),
+        "backends": ", ".join(found.by_priority()),
+        "default device": repr(device),
+        **{f"device: {key}": fact for key, fact in device_info(device).items()},
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _is_compiled() -> bool:
+    from .graph import value
+
+    return not (value.__file__ or "").endswith(".py")
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return ``rows`` as aligned columns under their names."""
+    if not rows:
+        return "nothing found"
+    cells = [[str(name) for name in rows[0]]]
+    cells += [[_cell(row[name]) for name in rows[0]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+    return "\n".join(lines)
+
+
+def _cell(content: Any) -> str:
+    if isinstance(content, list):
+        return ", ".join(content) or "-"
+    return str(content)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one report; return 1 where it shows something broken."""
+    parser = argparse.ArgumentParser(prog="python -m monel.core", description=__doc__)
+    parser.add_argument("report", choices=("plugins", "doctor", "info"))
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args(arguments)
+    if options.report == "info":
+        facts = describe_system()
+        shown = [{"what": key, "value": fact} for key, fact in facts.items()]
+        print(json.dumps(facts, indent=2) if options.json else table(shown))
+        return 0
+    rows = describe_plugins() if options.report == "plugins" else run_checks()
+    print(json.dumps(rows, indent=2) if options.json else table(rows))
+    key = "status" if options.report == "plugins" else "result"
+    return 0 if all(row[key] == "ok" for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The contract's face, and the reports of python -m monel.core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import monel.core as mx
+from monel.core import plugin
+from monel.core.__main__ import main, table
+
+
+@pytest.mark.parametrize("name", plugin.__all__)
+def test_the_contract_is_complete(name):
+    assert getattr(plugin, name) is not None
+
+
+@pytest.mark.parametrize("name", ["BackendSpec", "hookimpl"])
+def test_core_gives_what_declaring_needs(name):
+    assert getattr(mx, name) is getattr(plugin, name)
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="nonsense"):
+        mx.nonsense  # noqa: B018
+
+
+def test_the_array_of_the_contract_is_ours():
+    assert plugin.array is mx.array
+
+
+def test_importing_core_loads_no_plugin_machinery():
+    code = (
+        "import sys, monel.core\n"
+        "print([m for m in ('numpy', 'ml_dtypes', 'pluggy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_plugins_lists_the_reference(capsys):
+    assert main(["plugins", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert any(row["backends"] == ["reference"] and row["status"] == "ok" for row in rows)
+
+
+def test_doctor_computes_on_every_backend(capsys):
+    assert main(["doctor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"check": "backend reference", "result": "ok"}.items() <= {
+        k: v for row in rows if row["check"] == "backend reference" for k, v in row.items()
+    }.items()
+
+
+def test_info_names_the_default_device(capsys):
+    assert main(["info"]) == 0
+    assert repr(mx.default_device()) in capsys.readouterr().out
+
+
+def test_tables_are_aligned():
+    text = table([{"a": 1, "b": ["x", "y"]}, {"a": "long", "b": []}])
+    assert text == "a     b\n1     x, y\nlong  -"
+
+
+def test_an_unknown_report_is_refused():
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+
+
+@pytest.mark.parametrize(
+    "function", [mx.get_active_memory, mx.get_peak_memory, mx.get_cache_memory, mx.get_memory_limit]
+)
+def test_memory_counters_are_ints(function):
+    assert isinstance(function(), int)
+
+
+@pytest.mark.parametrize("function", [mx.set_memory_limit, mx.set_cache_limit, mx.set_wired_limit])
+def test_limits_return_the_old_one(function):
+    old = function(1 << 30)
+    try:
+        assert function(1 << 31) == 1 << 30
+    finally:
+        function(old)
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, "1"])
+def test_limits_are_not_negative_ints(limit):
+    with pytest.raises(TypeError, match="set_cache_limit"):
+        mx.set_cache_limit(limit)
+
+
+def test_reset_peak_memory_gives_zero():
+    mx.reset_peak_memory()
+    assert mx.get_peak_memory() == 0
+
+
+def test_buffer_size_counts_a_buffer_once():
+    a = mx.array([1.0, 2.0])
+    mx.eval(a)
+    assert mx.get_array_buffer_size(a, {"again": a}) == 8
+
+
+def test_buffer_size_of_what_is_not_computed():
+    with pytest.raises(ValueError, match=r"mx\.eval"):
+        mx.get_array_buffer_size(mx.array([1.0]) + 1)
