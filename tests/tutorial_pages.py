@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
@@ -55,10 +56,13 @@ def separated(text: str) -> str:
 
 def documented(owner: Any, prefix: str) -> Iterator[tuple[str, str]]:
     """Name and docstring of what is public in a module, and in its classes, and has examples."""
-    for name in sorted(vars(owner)):
+    names = getattr(owner, "__all__", None) or sorted(vars(owner))
+    for name in names:
         thing = getattr(owner, name)
         text = getattr(thing, "__doc__", None)
-        if name.startswith("_") or not isinstance(text, str):
+        home = getattr(thing, "__module__", None) or ""
+        foreign = isinstance(owner, ModuleType) and not home.startswith("monel.")
+        if name.startswith("_") or not isinstance(text, str) or foreign:
             continue
         if isinstance(thing, type):
             yield from documented(thing, f"{prefix}.{name}")

@@ -11,6 +11,7 @@ namespace monel {
 namespace {
 
 constexpr int64_t kWorth = 32768;
+constexpr const char* kReductionNames[kReductions] = {"sum", "prod", "max", "min"};
 
 PyObject* as_object(Buffer* b) { return reinterpret_cast<PyObject*>(b); }
 
@@ -60,7 +61,7 @@ bool read_node(PyObject* node, Body& body) {
 }
 
 bool read_nodes(PyObject* p, Body& body) {
-  static Name nodes_("nodes"), outputs_("outputs");
+  static Name nodes_("nodes"), outputs_("results");
   PyObject* nodes = PyObject_GetAttr(p, nodes_);
   if (!nodes) return false;
   bool good = PyTuple_Check(nodes) || malformed("nodes must be a tuple");
@@ -88,10 +89,9 @@ bool read_reduction(PyObject* p, Compiled& c) {
     const char* name = PyTuple_Check(reduction) && PyTuple_GET_SIZE(reduction) == 2
                            ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(reduction, 0))
                            : nullptr;
-    constexpr const char* names[kReductions] = {"sum", "prod", "max", "min"};
     int found = kReductions;
     for (int i = 0; name && i < kReductions; ++i)
-      if (!std::strcmp(name, names[i])) found = i;
+      if (!std::strcmp(name, kReductionNames[i])) found = i;
     good = found < kReductions && c.body.outputs == 1
                ? read_ints(PyTuple_GET_ITEM(reduction, 1), c.axes)
                : malformed("reduce must be None or (sum, prod, max or min, axes), of one output");
@@ -197,9 +197,34 @@ PyObject* run_fused(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in
   return result;
 }
 
+PyObject* names_of(const char* const* names, int n) {
+  PyObject* out = PyTuple_New(n);
+  for (int i = 0; out && i < n; ++i) {
+    PyObject* name = PyUnicode_FromString(names[i]);
+    if (name) PyTuple_SET_ITEM(out, i, name);
+    else Py_CLEAR(out);
+  }
+  return out;
+}
+
+PyObject* fusible_operations(PyObject*, PyObject*) {
+  const char* names[kOps];
+  for (int i = 0; i < kOps; ++i) names[i] = op_name(static_cast<Op>(i));
+  return names_of(names, kOps);
+}
+
+PyObject* fusible_reductions(PyObject*, PyObject*) { return names_of(kReductionNames, kReductions); }
+
 }  // namespace
 
 MONEL_KERNELS(fused) {
+  registry.function("fusible_operations", fusible_operations, METH_NOARGS,
+                    "fusible_operations() -> names of the operations a fused body may hold.");
+  registry.function("fusible_reductions", fusible_reductions, METH_NOARGS,
+                    "fusible_reductions() -> names of the reductions a fused body may end in.");
+  PyModule_AddIntConstant(registry.module, "MAX_FUSED_OPERANDS", kMaxInputs);
+  PyModule_AddIntConstant(registry.module, "MAX_FUSED_NODES", kMaxNodes);
+  PyModule_AddIntConstant(registry.module, "MAX_FUSED_OUTPUTS", kMaxOutputs);
   registry.kernel("fused", [](Kernel& k) {
     k.run = run_fused;
     return k.arity >= 1 && k.arity <= kMaxInputs;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "indexing.h"
+#include "steps.h"
 #include "strided.h"
 
 namespace monel::indexing {
@@ -14,11 +15,29 @@ namespace monel::indexing {
 inline constexpr int64_t kChunk = 512;  // indices whose offsets are computed at once
 inline constexpr int64_t kTaskBytes = 1 << 16;
 
-// Elements of one row of integers, `step` elements apart, as int64; those of uint64 above 2^63 turn
-// negative: out of bounds.
-void read_row(Dtype dtype, const void* src, int64_t step, int64_t n, int64_t* out);
-// Elements [begin, begin + n) of v in row-major order.
-void read_indices(const View& v, int64_t begin, int64_t n, int64_t* out);
+// One index as int64; uint64 above 2^63 turns negative: out of bounds.
+int64_t read_index(Dtype dtype, const void* src);
+
+// Calls body(pointer, step, first, count) for the runs of one stride in elements [begin, begin + n)
+// of v, in row-major order; first counts from begin.
+template <class F>
+void each_run(const View& v, int64_t begin, int64_t n, F&& body) {
+  const char* data = v.as<char>();
+  const int64_t item = itemsize(v.dtype);
+  if (v.contiguous()) return body(data + begin * item, 1, 0, n);
+  const int64_t row = v.shape[v.rank - 1], step = v.strides[v.rank - 1];
+  for (int64_t first = 0; first < n;) {
+    const int64_t at = begin + first;
+    int64_t rest = at / row, offset = at % row * step;
+    for (int d = v.rank - 2; d >= 0; --d) {
+      offset += rest % v.shape[d] * v.strides[d];
+      rest /= v.shape[d];
+    }
+    const int64_t count = std::min(n - first, row - at % row);
+    body(data + offset * item, step, first, count);
+    first += count;
+  }
+}
 
 // The fault at the lowest position, from whichever thread.
 class Faults {
@@ -50,39 +69,40 @@ struct Starts {
 
   // Offsets of positions [begin, begin + n), n <= kChunk. Returns -1, or the first bad position.
   int64_t fill(int64_t begin, int64_t n, int64_t* out) const {
-    int64_t index[kChunk];
-    int64_t bad = -1;
+    bool wrong = false;
     if (indices.count == 0) std::fill_n(out, n, int64_t{0});
     for (int i = 0; i < indices.count; ++i) {
+      const View& v = indices.views[i];
       const int64_t size = x.shape[indices.axes[i]], step = x.strides[indices.axes[i]];
-      const int64_t top = limit(i);
-      read_indices(indices.views[i], begin, n, index);
-      uint64_t wrong = top < 0;
-      for (int64_t j = 0; j < n; ++j) {
-        const int64_t at = index[j] + (index[j] < 0 ? size : 0);
-        wrong |= static_cast<uint64_t>(at) > static_cast<uint64_t>(top);
-        out[j] = (i == 0 ? 0 : out[j]) + at * step;
-      }
-      if (!wrong) continue;
-      for (int64_t j = 0; j < n && (bad < 0 || begin + j < bad); ++j) {
-        const int64_t at = index[j] + (index[j] < 0 ? size : 0);
-        if (at < 0 || at > top) bad = begin + j;
-      }
+      each_run(v, begin, n, [&](const char* src, int64_t stride, int64_t first, int64_t count) {
+        wrong |=
+            steps().place(v.dtype, src, stride, count, size, limit(i), step, i > 0, out + first);
+      });
     }
-    return bad;
+    for (int64_t j = begin; wrong && j < begin + n; ++j)
+      if (describe(j).axis >= 0) return j;
+    return -1;
   }
 
+  // The fault at one position, if there is one.
   IndexFault describe(int64_t position) const {
-    for (int i = 0; i < indices.count; ++i) {
+    IndexFault fault;
+    for (int i = 0; i < indices.count && fault.axis < 0; ++i) {
       const int64_t axis = indices.axes[i], size = x.shape[axis];
-      int64_t index;
-      read_indices(indices.views[i], position, 1, &index);
-      const int64_t at = index < 0 ? index + size : index;
-      if (at < 0 || at > limit(i)) return {index, static_cast<int>(axis), size};
+      each_run(indices.views[i], position, 1, [&](const char* src, int64_t, int64_t, int64_t) {
+        const int64_t index = read_index(indices.views[i].dtype, src),
+                      at = index + (index < 0 ? size : 0);
+        if (at < 0 || at > limit(i)) fault = {index, static_cast<int>(axis), size};
+      });
     }
-    return {};
+    return fault;
   }
 };
+}
+return {};
+}
+}
+;
 
 inline int64_t count_of(const Indices& indices) {
   return indices.count ? indices.views[0].size() : 1;
@@ -119,18 +139,13 @@ struct Along {
   template <class F>
   bool each(const View& indices, int64_t row, const int64_t* at, Faults& faults, F&& body) const {
     int64_t index[kChunk];
+    const int64_t item = itemsize(indices.dtype);
     for (int64_t j0 = 0; j0 < length; j0 += kChunk) {
       const int64_t n = std::min(kChunk, length - j0);
-      read_row(indices.dtype,
-               indices.as<char>() + at[1] + j0 * index_step * itemsize(indices.dtype), index_step,
-               n, index);
-      uint64_t wrong = 0;
-      for (int64_t j = 0; j < n; ++j) {
-        const int64_t i = index[j] + (index[j] < 0 ? size : 0);
-        wrong |= static_cast<uint64_t>(i) >= static_cast<uint64_t>(size);
-        index[j] = i * along + (j0 + j) * beside;
-      }
-      if (wrong) {
+      const char* src = indices.as<char>() + at[1] + j0 * index_step * item;
+      for (int64_t j = 0; beside != 0 && j < n; ++j) index[j] = (j0 + j) * beside;
+      if (steps().place(indices.dtype, src, index_step, n, size, size - 1, along, beside != 0,
+                        index)) {
         faults.report(row);
         return false;
       }
@@ -143,10 +158,8 @@ struct Along {
     IndexFault fault;
     const auto find = [&](const int64_t* at) {
       for (int64_t j = 0; j < length && fault.axis < 0; ++j) {
-        int64_t index;
-        read_row(indices.dtype,
-                 indices.as<char>() + at[1] + j * index_step * itemsize(indices.dtype), 1, 1,
-                 &index);
+        const int64_t index = read_index(
+            indices.dtype, indices.as<char>() + at[1] + j * index_step * itemsize(indices.dtype));
         if (index < -size || index >= size) fault = {index, axis, size};
       }
     };

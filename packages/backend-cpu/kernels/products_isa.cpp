@@ -297,21 +297,25 @@ void dot_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int
   for (; r < end; ++r) dots_f64<1>(w + r * w_ld, w_ld, x, k, out + r);
 }
 
+// out[j] += the sum over R rows of x[r] * w[r, j].
+template <int R>
+void add_scaled_f64(const double* w, int64_t w_ld, const double* x, int64_t n, double* out) {
+  for (int64_t j = 0; j < n; ++j) {
+    double sum = out[j];
+    for (int r = 0; r < R; ++r) sum = fma1(x[r], w[r * w_ld + j], sum);
+    out[j] = sum;
+  }
+}
+
 void add_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int64_t n,
                   double* out) {
-  constexpr int64_t kColumns = 1024;
+  constexpr int64_t kColumns = 2048;
   for (int64_t j = 0; j < n; ++j) out[j] = 0;
-  for (int64_t j0 = 0; j0 < n; j0 += kColumns) {
-    const int64_t j1 = n - j0 < kColumns ? n : j0 + kColumns;
+  for (int64_t j = 0; j < n; j += kColumns) {
+    const int64_t width = n - j < kColumns ? n - j : kColumns;
     int64_t i = 0;
-    for (; i + 4 <= k; i += 4) {
-      const double *r0 = w + i * w_ld, *r1 = r0 + w_ld, *r2 = r1 + w_ld, *r3 = r2 + w_ld;
-      const double x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
-      for (int64_t j = j0; j < j1; ++j)
-        out[j] = fma1(x3, r3[j], fma1(x2, r2[j], fma1(x1, r1[j], fma1(x0, r0[j], out[j]))));
-    }
-    for (; i < k; ++i)
-      for (int64_t j = j0; j < j1; ++j) out[j] = fma1(x[i], w[i * w_ld + j], out[j]);
+    for (; i + 8 <= k; i += 8) add_scaled_f64<8>(w + i * w_ld + j, w_ld, x + i, width, out + j);
+    for (; i < k; ++i) add_scaled_f64<1>(w + i * w_ld + j, w_ld, x + i, width, out + j);
   }
 }
 

@@ -96,6 +96,45 @@ void depthwise(int64_t taps, const float* const* x, const float* w, int64_t n, f
   }
 }
 
+// ---- Indices to offsets ------------------------------------------------------
+
+// Products are taken without sign: that of an index out of bounds may overflow, and is not used.
+template <class T>
+bool place_of(const void* src, int64_t src_step, int64_t n, int64_t size, int64_t top, int64_t step,
+              bool accumulate, int64_t* out) {
+  const T* index = static_cast<const T*>(src);
+  uint64_t wrong = top < 0;
+  const auto one = [&](int64_t given, int64_t before) __attribute__((always_inline)) {
+    const int64_t i = given + (given < 0 ? size : 0);
+    wrong |= static_cast<uint64_t>(i) > static_cast<uint64_t>(top);
+    return before + static_cast<int64_t>(static_cast<uint64_t>(i) * static_cast<uint64_t>(step));
+  };
+  if (accumulate)
+    for (int64_t j = 0; j < n; ++j) out[j] = one(static_cast<int64_t>(index[j * src_step]), out[j]);
+  else if (src_step == 1)
+    for (int64_t j = 0; j < n; ++j) out[j] = one(static_cast<int64_t>(index[j]), 0);
+  else
+    for (int64_t j = 0; j < n; ++j) out[j] = one(static_cast<int64_t>(index[j * src_step]), 0);
+  return wrong != 0;
+}
+
+bool place(Dtype dtype, const void* src, int64_t src_step, int64_t n, int64_t size, int64_t top,
+           int64_t step, bool accumulate, int64_t* out) {
+  switch (dtype) {
+    case Dtype::bool_:
+    case Dtype::uint8: return place_of<uint8_t>(src, src_step, n, size, top, step, accumulate, out);
+    case Dtype::uint16:
+      return place_of<uint16_t>(src, src_step, n, size, top, step, accumulate, out);
+    case Dtype::uint32:
+      return place_of<uint32_t>(src, src_step, n, size, top, step, accumulate, out);
+    case Dtype::int8: return place_of<int8_t>(src, src_step, n, size, top, step, accumulate, out);
+    case Dtype::int16: return place_of<int16_t>(src, src_step, n, size, top, step, accumulate, out);
+    case Dtype::int32: return place_of<int32_t>(src, src_step, n, size, top, step, accumulate, out);
+    default:  // uint64 above 2^63 turns negative: out of bounds
+      return place_of<int64_t>(src, src_step, n, size, top, step, accumulate, out);
+  }
+}
+
 // ---- Threefry-2x32, 20 rounds --------------------------------------------------
 
 template <int kTurn>
@@ -134,6 +173,6 @@ void threefry(uint32_t k0, uint32_t k1, uint32_t* left, uint32_t* right) {
 
 }  // namespace
 
-MONEL_DEFINE_TABLE(StepTable, steps) = {softmax_row, scale_row, depthwise, threefry};
+MONEL_DEFINE_TABLE(StepTable, steps) = {softmax_row, scale_row, depthwise, place, threefry};
 
 }  // namespace monel

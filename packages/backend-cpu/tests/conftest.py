@@ -62,3 +62,23 @@ def run() -> Callable[..., Any]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240607)
+
+
+def create(name: str, dtype: int, **parameters: Any) -> Any:
+    """Call a kernel without operands, which is asked for by the dtype of its result."""
+    primitive = types.SimpleNamespace(dtype=dtype, **parameters)
+    return _kernels.kernel(name, (dtype,))(None, primitive)
+
+
+@pytest.fixture
+def raw() -> types.SimpleNamespace:
+    """Return the functions above, for tests that look at buffers."""
+    return types.SimpleNamespace(
+        to_buffer=to_buffer, to_array=to_array, call=call_kernel, create=create
+    )
+
+
+@pytest.fixture(name="code")
+def code_of() -> Callable[[Any], int]:
+    """Return the function from a dtype to its number."""
+    return code

@@ -144,3 +144,36 @@ def test_a_second_derivative_agrees_with_differences(name):
     for i, step in enumerate(np.eye(4) * 1e-5):
         high, low = (slope(double(x + s * step)).item() for s in (1, -1))
         np.testing.assert_allclose(got[i], (high - low) / 2e-5, rtol=1e-5, atol=1e-7)
+
+
+OPEN = {
+    "mean": lambda x: mx.mean(x, axis=1),
+    "std": lambda x: mx.std(x, ddof=1),
+    "max": lambda x: mx.max(x, axis=0),
+    "prod": mx.prod,
+    "cumsum": lambda x: mx.cumsum(x, axis=0),
+    "cummax": lambda x: mx.cummax(x, axis=1),
+    "sort": mx.sort,
+    "flatten": mx.flatten,
+    "unflatten": lambda x: mx.unflatten(x, 0, (-1, 1)),
+    "matmul": lambda x: mx.matmul(x, mx.transpose(x)),
+    "concatenate": lambda x: mx.concatenate([x, mx.square(x)], axis=1),
+    "stack": lambda x: mx.stack([x, mx.square(x)]),
+    "pad": lambda x: mx.pad(x, ((1, 2), (0, 1))),
+    "tile": lambda x: mx.tile(x, (2, 1, 2)),
+    "repeat": lambda x: mx.repeat(x, 2, axis=1),
+    "tril": mx.tril,
+    "ones_like": lambda x: mx.ones_like(x) * x,
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_values_and_gradients_follow_other_shapes(name):
+    f = OPEN[name]
+    for g in (f, mx.grad(lambda x: mx.sum(mx.square(f(x))))):
+        compiled = mx.compile(g, shapeless=True)
+        for shape in [(2, 3), (4, 5)]:
+            x = mx.array(operands([shape], 7)[0].astype("float32"))
+            got, want = np.array(compiled(x)), np.array(g(x))
+            assert got.shape == want.shape
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

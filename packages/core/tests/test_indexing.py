@@ -457,3 +457,24 @@ def test_vmap_agrees_with_a_loop(f, axes):
     given = [x[0] if d is None else np.moveaxis(x, 0, d) for x, d in zip((a, k), axes, strict=True)]
     got = mx.vmap(f, in_axes=axes)(*[mx.array(x) for x in given])
     assert np.allclose(np.array(got), want)
+
+
+@pytest.mark.parametrize("index", [slice(None), Ellipsis, None, ()])
+def test_a_write_to_the_whole_has_memory_of_its_own(index):
+    a, b = mx.zeros(2), mx.ones(2)
+    a[index] = b
+    np.asarray(a)[0] = 5
+    assert b.tolist() == [1, 1]
+
+
+def test_numpy_never_writes_into_a_shared_scalar():
+    a = mx.zeros(3)
+    a[:] = 5
+    np.asarray(a)[0] = 7
+    assert (mx.zeros(2) + 5).tolist() == [5, 5]
+    assert a.tolist() == [7, 5, 5]
+
+
+def test_iteration_stops():
+    rows = iter(mx.array([1, 2]))
+    assert (next(rows).item(), next(rows).item(), next(rows, None)) == (1, 2, None)

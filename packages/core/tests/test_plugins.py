@@ -106,3 +106,74 @@ def test_buffer_size_counts_a_buffer_once():
 def test_buffer_size_of_what_is_not_computed():
     with pytest.raises(ValueError, match=r"mx\.eval"):
         mx.get_array_buffer_size(mx.array([1.0]) + 1)
+
+
+@pytest.fixture
+def probes(monkeypatch, tmp_path):
+    """The prober, with a cache of its own and a distribution that is installed."""
+    from monel.core.execute import probe
+
+    monkeypatch.setenv("MONEL_CACHE", str(tmp_path))
+    monkeypatch.setenv("MONEL_PROBE_SECONDS", "30")
+    return probe
+
+
+def child(monkeypatch, probes, code):
+    monkeypatch.setattr(probes, "_CHILD", code)
+
+
+def test_a_backend_that_loads_has_no_verdict(probes, monkeypatch):
+    child(monkeypatch, probes, "pass")
+    assert probes.verdict("toy", "pytest", "1") is None
+
+
+def test_a_crash_is_named_by_its_signal(probes, monkeypatch):
+    child(monkeypatch, probes, "import os; os.abort()")
+    assert "SIGABRT" in probes.verdict("toy", "pytest", "1")
+
+
+def test_an_error_is_its_last_line(probes, monkeypatch):
+    child(monkeypatch, probes, "raise ImportError('libcudart')")
+    assert probes.verdict("toy", "pytest", "1") == "ImportError: libcudart"
+
+
+def test_a_load_that_hangs_is_ended(probes, monkeypatch):
+    monkeypatch.setenv("MONEL_PROBE_SECONDS", "0.2")
+    child(monkeypatch, probes, "import time; time.sleep(60)")
+    assert "more than 0.2 seconds" in probes.verdict("toy", "pytest", "1")
+
+
+def test_verdicts_are_kept(probes, monkeypatch):
+    child(monkeypatch, probes, "raise SystemExit(7)")
+    first = probes.verdict("toy", "pytest", "1")
+    child(monkeypatch, probes, "pass")
+    assert probes.verdict("toy", "pytest", "1") == first
+
+
+def test_verdicts_are_kept_by_version(probes, monkeypatch):
+    child(monkeypatch, probes, "raise SystemExit(7)")
+    probes.verdict("toy", "pytest", "1")
+    child(monkeypatch, probes, "pass")
+    assert probes.verdict("toy", "pytest", "2") is None
+
+
+def test_a_damaged_cache_is_ignored(probes, monkeypatch, tmp_path):
+    (tmp_path / "probes.json").write_text("{nonsense")
+    child(monkeypatch, probes, "pass")
+    assert probes.verdict("toy", "pytest", "1") is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(probes, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MONEL_CACHE", str(tmp_path / "file" / "below"))
+    assert probes.store("toy", "pytest", "1", None) is False
+
+
+def test_plugins_registered_by_hand_are_not_tried(probes, monkeypatch):
+    child(monkeypatch, probes, "import os; os.abort()")
+    assert probes.verdict("toy", "no-such-distribution", "1") is None
+
+
+def test_probing_can_be_turned_off(probes, monkeypatch):
+    monkeypatch.setenv("MONEL_PROBE", "0")
+    assert not probes.enabled()

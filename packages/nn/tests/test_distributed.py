@@ -5,6 +5,10 @@ import pytest
 import monel.core as mx
 import monel.nn as nn
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(mx, "distributed"), reason="this monel.core has no mx.distributed"
+)
+
 sharding = nn.layers.distributed
 
 
@@ -34,6 +38,7 @@ def test_a_new_sharded_linear_has_the_parameters_of_a_linear(kind):
     assert "bias" not in layer
 
 
+@pytest.mark.skipif(not hasattr(mx, "quantize"), reason="this monel.core has no mx.quantize")
 @pytest.mark.parametrize(
     "name, kind",
     [
@@ -50,6 +55,7 @@ def test_a_sharded_quantized_linear_computes_what_the_whole_does(name, kind, dra
     assert layer.trainable_parameters() == {}
 
 
+@pytest.mark.skipif(not hasattr(mx, "quantize"), reason="this monel.core has no mx.quantize")
 def test_a_sharded_quantized_linear_stays_frozen():
     layer = nn.QuantizedAllToShardedLinear(64, 8)
     layer.unfreeze()

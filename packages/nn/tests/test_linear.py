@@ -81,7 +81,7 @@ def test_embedding_gradient_counts_the_tokens():
 
 
 def test_embedding_starts_with_rows_of_norm_about_one():
-    norms = mx.linalg.norm(nn.Embedding(200, 64).weight, axis=1)
+    norms = mx.sqrt(mx.sum(mx.square(nn.Embedding(200, 64).weight), axis=1))
     assert 0.9 < mx.mean(norms).item() < 1.1
 
 

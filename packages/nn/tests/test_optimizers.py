@@ -8,7 +8,7 @@ import pytest
 import monel.core as mx
 import monel.nn as nn
 import monel.optimizers as optim
-from monel.utils import tree_flatten
+from monel.utils import tree_flatten, tree_map
 
 GRADIENTS = np.array([[1.0, -2.0, 0.5], [0.3, 0.2, -1.0], [2.0, 1.0, 1.0]])
 START = np.array([1.0, 2.0, -3.0])
@@ -280,6 +280,18 @@ def test_gradients_may_be_a_part():
     optimizer = optim.SGD(0.5)
     new = optimizer.apply_gradients({"a": mx.ones(1)}, {"a": mx.ones(1), "b": mx.ones(1)})
     assert list(new) == ["a"]
+
+
+@pytest.mark.parametrize("grown, error", [({"b": 1}, KeyError), ({"l": [1, 1]}, IndexError)])
+def test_a_model_that_has_grown_needs_init(grown, error):
+    optimizer = optim.SGD(0.5, momentum=0.9)
+    optimizer.init({"l": [mx.ones(1)]})
+    tree = tree_map(lambda x: mx.ones(1), grown)
+    with pytest.raises(error) as caught:
+        optimizer.apply_gradients(tree, tree)
+    assert "call optimizer.init" in caught.value.__notes__[0]
+    optimizer.init(tree)
+    assert optimizer.apply_gradients(tree, tree).keys() == grown.keys()
 
 
 def test_update_changes_the_model():

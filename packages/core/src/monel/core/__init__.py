@@ -6,9 +6,11 @@ from . import fast, methods, operator_table, random
 from .base.devices import *
 from .base.dtypes import *
 from .constants import *
+from .construct import *
 from .execute.evaluation import *
 from .execute.memory import *
 from .execute.placement import *
+from .files import *
 from .graph.handle import array
 from .interchange import *
 from .ops.arithmetic import *

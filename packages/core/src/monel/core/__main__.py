@@ -11,7 +11,8 @@ from importlib import metadata
 from typing import Any
 
 from .contract.backend import API_VERSION
-from .execute.discovery import plugins
+from .execute import probe
+from .execute.discovery import CORE_BACKENDS, plugins
 
 
 def describe_plugins() -> list[dict[str, Any]]:
@@ -32,14 +33,14 @@ def describe_plugins() -> list[dict[str, Any]]:
 
 
 def check_backend(name: str) -> str:
-    """Load a backend and compute 1 + 1 on it; return its devices, or raise."""
+    """Load a backend, after a child process did, and compute 1 + 1; return its devices."""
     from . import eval as compute
     from .base.devices import Device, DeviceType
     from .graph.handle import array
     from .primitives.elementwise import add
 
     found = plugins()
-    backend = found.backend(name)
+    backend = found.probed(name)
     devices = ", ".join(backend.devices())
     device = Device(name, kind=DeviceType[found.specs[name].kinds[0]])
     two = add(array([1.0]), array([1.0]), stream=device)
@@ -71,6 +72,16 @@ def checks() -> list[tuple[str, Callable[[], str]]]:
 
 def _bound(check: Callable[[str], str], name: str) -> Callable[[], str]:
     return lambda: check(name)
+
+
+def store_verdicts() -> None:
+    """Try every backend in a child process and keep the verdicts; new processes go by them."""
+    found = plugins()
+    for name in found.by_priority():
+        owner = found.owner(name)
+        if owner is not None and name not in CORE_BACKENDS:
+            reason = probe.try_loading(name)
+            probe.store(name, owner.distribution, owner.version, reason)
 
 
 def run_checks() -> list[dict[str, Any]]:
@@ -142,7 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m monel.core", description=__doc__)
     parser.add_argument("report", choices=("plugins", "doctor", "info"))
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--store", action="store_true", help="doctor: try each backend anew and keep the verdict"
+    )
     options = parser.parse_args(arguments)
+    if options.store and options.report == "doctor":
+        store_verdicts()
     if options.report == "info":
         facts = describe_system()
         shown = [{"what": key, "value": fact} for key, fact in facts.items()]

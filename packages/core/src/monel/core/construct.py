@@ -20,7 +20,7 @@ from .primitives.convert import cast
 from .primitives.create import Constant, constant, pack, scalar_constant
 from .primitives.shape import Concatenate, ExpandDims, Reshape
 
-__all__: list[str] = []
+__all__ = ["ArrayLike"]
 
 # Nested lists deeper than this are refused; a list may even hold itself.
 _DEEPEST = 256
@@ -28,6 +28,24 @@ _DEEPEST = 256
 # Host data of at least this many bytes goes to the default device at once, so that memory does
 # not hold it twice for as long as the array lives.
 _LARGE = 1 << 16
+
+
+class ArrayLike:
+    """An object with a method ``__mlx_array__`` that returns an array: it passes for one.
+
+    Raises:
+      TypeError: ``arg`` has no such method.
+    """
+
+    __slots__ = ("_object",)
+
+    def __init__(self, arg: object, /) -> None:
+        if not hasattr(arg, "__mlx_array__"):
+            raise TypeError(f"ArrayLike: {type(arg).__name__} has no method __mlx_array__")
+        self._object: Any = arg
+
+    def __mlx_array__(self) -> Any:
+        return self._object.__mlx_array__()
 
 
 def value_of(function: str, val: Any, dtype: Dtype | None, copy: bool | None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .graph.handle import array, wrap
 from .graph.operators import binary, install_operators
-from .primitives import bitwise, compare, elementwise, unary
+from .primitives import bitwise, compare, dot, elementwise, unary
 
 # Symbol, primitive, name in errors, how dtypes meet, whether there is an in-place form.
 ROWS: tuple[tuple[str, Any, str, str, bool], ...] = (
@@ -47,14 +47,14 @@ def _ne(a: Any, b: Any) -> Any:
     return binary(_NOT_EQUAL, "not_equal", "compare", a, b) if _comparable(b) else NotImplemented
 
 
-def _reflected_shift(function: Any) -> Any:
+def _reflected(function: Any) -> Any:
     def operator(a: Any, b: Any) -> Any:
         return function(b, a)
 
     return operator
 
 
-def _in_place_shift(function: Any) -> Any:
+def _in_place(function: Any) -> Any:
     def operator(a: Any, b: Any) -> Any:
         a.value = function(a, b).value
         return a
@@ -75,10 +75,14 @@ def install() -> None:
         "__divmod__": lambda a, b: tuple(elementwise.divmod(a, b)),
         "__rdivmod__": lambda a, b: tuple(elementwise.divmod(b, a)),
     }
-    for symbol, function in (("lshift", bitwise.left_shift), ("rshift", bitwise.right_shift)):
+    for symbol, function in (
+        ("lshift", bitwise.left_shift),
+        ("rshift", bitwise.right_shift),
+        ("matmul", dot.matmul),
+    ):
         methods[f"__{symbol}__"] = function
-        methods[f"__r{symbol}__"] = _reflected_shift(function)
-        methods[f"__i{symbol}__"] = _in_place_shift(function)
+        methods[f"__r{symbol}__"] = _reflected(function)
+        methods[f"__i{symbol}__"] = _in_place(function)
     for name, method in methods.items():
         setattr(array, name, method)
 

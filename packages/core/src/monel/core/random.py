@@ -11,6 +11,7 @@ from .base.dtypes import (
     Dtype,
     bfloat16,
     complex64,
+    finfo,
     float16,
     float32,
     float64,
@@ -28,7 +29,7 @@ from .primitives.elementwise import add, divide, maximum, minimum, multiply, sub
 from .primitives.exponential import log, log1p
 from .primitives.operands import to_array
 from .primitives.special import erf, erfinv
-from .primitives.unary import abs, floor, negative, sign
+from .primitives.unary import abs, floor, negative, rsqrt, sign
 
 __all__ = [
     "bernoulli",
@@ -94,7 +95,7 @@ def seed(seed: int) -> None:
       >>> import monel.core as mx
       >>> mx.random.seed(0)
       >>> mx.random.uniform(shape=(2,))
-      @seed@
+      array([0.576551, 0.299172], dtype=float32)
     """
     _thread.state[0] = key(seed)
 
@@ -112,7 +113,8 @@ def split(key: array, num: int = 2, stream: Any = None) -> Any:
     Example:
       >>> import monel.core as mx
       >>> mx.random.split(mx.random.key(0))
-      @split@
+      array([[4146024105, 967050713],
+             [2718843009, 1272950319]], dtype=uint32)
     """
     count = integer("split", "num", num)
     if count < 0:
@@ -219,7 +221,7 @@ def uniform(
     Example:
       >>> import monel.core as mx
       >>> mx.random.uniform(shape=(3,), key=mx.random.key(0))
-      @uniform@
+      array([0.965321, 0.314682, 0.63303], dtype=float32)
     """
     out, dims = _floating("uniform", dtype), _shape("uniform", shape)
     first, last = (cast(to_array("uniform", x), out, stream) for x in (low, high))
@@ -258,7 +260,7 @@ def normal(
     Example:
       >>> import monel.core as mx
       >>> mx.random.normal(shape=(3,), key=mx.random.key(0))
-      @normal@
+      array([1.81609, -0.482623, 0.339889], dtype=float32)
     """
     out, dims = dtype_or("normal", dtype, float32), _shape("normal", shape)
     if not out.inexact:
@@ -296,7 +298,7 @@ def bernoulli(
     Example:
       >>> import monel.core as mx
       >>> mx.random.bernoulli(0.3, (5,), mx.random.key(0))
-      @bernoulli@
+      array([False, True, False, False, False], dtype=bool)
     """
     chance = to_array("bernoulli", p)
     if not chance.dtype.floating:
@@ -325,7 +327,7 @@ def gumbel(
     Example:
       >>> import monel.core as mx
       >>> mx.random.gumbel((3,), key=mx.random.key(0))
-      @gumbel@
+      array([3.34404, -0.145133, 0.782552], dtype=float32)
     """
     out = _floating("gumbel", dtype)
     wide = float64 if out is float64 else float32
@@ -358,7 +360,8 @@ def categorical(
     Example:
       >>> import monel.core as mx
       >>> mx.random.categorical(mx.zeros((2, 3)), key=mx.random.key(0))
-      @categorical@
+      array([2, 0], dtype=uint32)
+
     Source: the Gumbel-max trick; Maddison, Tarlow and Minka, "A* Sampling", arXiv:1411.0030.
     """
     x, place = operand("categorical", logits), integer("categorical", "axis", axis)
@@ -409,7 +412,7 @@ def randint(
     Example:
       >>> import monel.core as mx
       >>> mx.random.randint(0, 10, (3,), key=mx.random.key(0))
-      @randint@
+      array([9, 3, 6], dtype=int32)
     """
     out = dtype_or("randint", dtype, int32)
     if out.inexact:
@@ -435,7 +438,7 @@ def permutation(
     Example:
       >>> import monel.core as mx
       >>> mx.random.permutation(4, key=mx.random.key(0))
-      @permutation@
+      array([1, 3, 2, 0], dtype=uint32)
     """
     if not isinstance(x, array):
         count = integer("permutation", "x", x)
@@ -482,7 +485,7 @@ def laplace(
     Example:
       >>> import monel.core as mx
       >>> mx.random.laplace((3,), key=mx.random.key(0))
-      @laplace@
+      array([-2.66849, 0.463046, -0.309328], dtype=float32)
     """
     out = _floating("laplace", dtype)
     u = _symmetric("laplace", shape, out, key, stream)
@@ -513,8 +516,9 @@ def truncated_normal(
       ValueError: The dtype is not floating, or the bounds do not fit the shape.
     Example:
       >>> import monel.core as mx
-      >>> mx.random.truncated_normal(-1, 1, (3,), key=mx.random.key(0))
-      @truncated_normal@
+      >>> x = mx.random.truncated_normal(-1, 1, (3,), key=mx.random.key(0))
+      >>> mx.abs(x) <= 1
+      array([True, True, True], dtype=bool)
     """
     out = _floating("truncated_normal", dtype)
     wide = float64 if out is float64 else float32
@@ -575,14 +579,30 @@ def multivariate_normal(
     if broadcast_shapes(name, dims, common) != dims:
         raise ShapeError(f"{name}: shape {dims} does not fit the batch {common} of mean and cov")
     draws = normal((*dims, 1, n), float32, key=key, stream=stream)
-    values, vectors = call_on(stream, "eigh", spread)
-    length = call_on(stream, "sqrt", maximum(values, 0.0, stream=stream))
-    length = call_on(stream, "expand_dims", length, axes=(length.ndim - 1,))
-    rows = multiply(vectors, length, stream)
-    turned = call_on(stream, "matmul", draws, _swapped(rows, stream))
+    turned = call_on(stream, "matmul", draws, _factor(spread, stream))
     return add(call_on(stream, "squeeze", turned, axes=(len(dims),)), centre, stream)
 
 
-def _swapped(x: array, stream: Any) -> Any:
-    axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
-    return call_on(stream, "transpose", x, axes=axes)
+def _factor(cov: Any, stream: Any) -> Any:
+    """Return an upper triangular u with u^T u = ``cov``, which may be singular.
+
+    Cholesky's method by rank-one downdates; a pivot lost in rounding errors ends its row in zeros.
+    """
+    n, last = cov.shape[-1], cov.ndim - 1
+    if not n:
+        return cov
+    diagonal = call_on(stream, "max", abs(cov, stream=stream), axes=(last - 1, last))
+    noise = multiply(diagonal, n * finfo(float32).eps, stream)
+    zero = cast(to_array("multivariate_normal", 0.0), float32, stream)
+    rows = []
+    for j in range(n):
+        column = call_on(stream, "select", cov, axis=last, index=j)
+        pivot = call_on(stream, "select", column, axis=last - 1, index=j)
+        kept = call_on(stream, "greater", pivot, noise)
+        scale = call_on(stream, "where", kept, rsqrt(pivot, stream=stream), zero)
+        row = multiply(column, call_on(stream, "expand_dims", scale, axes=(last - 1,)), stream)
+        across = call_on(stream, "expand_dims", row, axes=(last - 1,))
+        down = call_on(stream, "expand_dims", row, axes=(last,))
+        cov = subtract(cov, multiply(across, down, stream), stream)
+        rows.append(across)
+    return call_on(stream, "concatenate", *rows, axis=last - 1)

@@ -345,8 +345,9 @@ def cosine_similarity_loss(
       array([0.6], dtype=float32)
     """
     product = mx.sum(x1 * x2, axis=axis)
-    norms = mx.linalg.norm(x1, axis=axis) * mx.linalg.norm(x2, axis=axis)
-    return _reduced(product / mx.maximum(norms, eps), reduction)
+    norm1 = mx.sqrt(mx.sum(mx.square(x1), axis=axis))
+    norm2 = mx.sqrt(mx.sum(mx.square(x2), axis=axis))
+    return _reduced(product / mx.maximum(norm1 * norm2, eps), reduction)
 
 
 def margin_ranking_loss(

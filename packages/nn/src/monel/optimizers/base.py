@@ -119,7 +119,15 @@ class Optimizer:
         for name, scheduler in self._schedulers.items():
             self._state[name] = scheduler(self.step)
         self._state["step"] = self.step + 1
-        return tree_map(self.apply_single, gradients, parameters, self._state)
+        try:
+            return tree_map(self.apply_single, gradients, parameters, self._state)
+        except (KeyError, IndexError) as error:
+            error.add_note(
+                f"in {type(self).__name__}.apply_gradients: the gradients have a place that the "
+                "parameters or the state lack; if the model has grown, call "
+                "optimizer.init(model.trainable_parameters())"
+            )
+            raise
 
     def apply_single(
         self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]

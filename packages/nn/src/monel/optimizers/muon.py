@@ -60,7 +60,7 @@ class Muon(Optimizer):
         """A matrix with the singular vectors of ``x`` and singular values near 1."""
         tall = x.shape[-2] > x.shape[-1]
         y = x.T if tall else x
-        y = y / (mx.linalg.norm(y, keepdims=True) + 1e-7)
+        y = y / (mx.sqrt(mx.sum(mx.square(y))) + 1e-7)
         for _ in range(self.ns_steps):
             gram = y @ y.T
             y = _A * y + (_B * gram + _C * (gram @ gram)) @ y

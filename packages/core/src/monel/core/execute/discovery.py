@@ -9,6 +9,7 @@ from typing import Any
 
 from ..base.errors import BackendError
 from ..contract.backend import API_VERSION, Backend, BackendSpec
+from . import probe
 
 GROUPS = tuple(f"monel.plugins.v{n}" for n in range(API_VERSION, max(API_VERSION - 2, 0), -1))
 
@@ -134,6 +135,32 @@ class Plugins:
             if found is None:
                 found = self._loaded[name] = self._load_backend(name)
             return found
+
+    def probed(self, name: str) -> Backend:
+        """Return the backend ``name`` where nobody asked for it by name.
+
+        One that was never tried in this installation is loaded in a child process first, so that a
+        native crash is a recorded reason, not the end of this process.
+        """
+        if name in self._loaded or name in CORE_BACKENDS or not probe.enabled():
+            return self.backend(name)
+        owner = self.owner(name)
+        if owner is not None and name not in self.broken:
+            reason = probe.verdict(name, owner.distribution, owner.version)
+            if reason is not None:
+                self.broken[name] = reason
+                raise BackendError(
+                    f"backend {name!r} failed when it was tried in a child process ({reason}); "
+                    f"to try again: python -m monel.core doctor --store"
+                )
+        return self.backend(name)
+
+    def owner(self, name: str) -> Plugin | None:
+        """Return the usable plugin that declares backend ``name``."""
+        for plugin in self.found:
+            if plugin.error is None and name in plugin.backends:
+                return plugin
+        return None
 
     def _load_backend(self, name: str) -> Backend:
         spec = self.specs.get(name)

@@ -66,7 +66,7 @@ def on_host(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> A
     ]
     out = primitive.abstract(*avals)
     outs = out if type(out) is tuple else (out,)
-    from .reference import run_reference
+    from .host import run_reference
 
     results = run_reference(None, primitive, *host)
     results = results if isinstance(results, tuple) else (results,)

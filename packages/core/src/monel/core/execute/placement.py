@@ -80,7 +80,7 @@ def _choose() -> Device:
         return parse_device(selected)
     for name in candidates:
         try:
-            found.backend(name)
+            found.probed(name)
         except BackendError as error:
             warnings.warn(f"monel: {error}; trying the next backend", stacklevel=2)
             continue
@@ -125,6 +125,7 @@ def backend_of(device: Device) -> tuple[str, str]:
         return name, _native_name(name, device.name, device.index)
     for name in found.by_priority(device.type.name):
         try:
+            found.probed(name)
             return name, _native_name(name, name, device.index)
         except BackendError:
             if name in found.broken:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract.backend import API_VERSION, Backend, BackendSpec
 from ..contract.hookspecs import hookimpl
+from .host import run_reference
 
 if TYPE_CHECKING:
     from ..base.dtypes import Dtype
@@ -44,20 +45,12 @@ class ReferenceBackend(Backend):
 
         if not buffer.flags.writeable and buffer.base is not None:
             buffer = np.lib.stride_tricks.as_strided(buffer, writeable=True)
-        return memoryview(buffer.view(np.uint16) if dtype.name == "bfloat16" else buffer)
+        # NumPy calls 64-bit integers "l" where C's long has 64 bits; the contract says "q".
+        seen = {"bfloat16": np.uint16, "int64": np.longlong, "uint64": np.ulonglong}
+        return memoryview(buffer.view(seen[dtype.name]) if dtype.name in seen else buffer)
 
     def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
         return run_reference
 
     def item(self, buffer: Any, dtype: Dtype) -> Any:
         return buffer.item()
-
-
-def run_reference(ctx: Any, p: Any, *operands: Any) -> Any:
-    """Compute ``p`` by its NumPy definition."""
-    import numpy as np
-
-    out = p.reference(*operands)
-    if p.outputs == 1 and not isinstance(out, tuple):
-        return np.asarray(out)
-    return tuple([np.asarray(o) for o in out])

@@ -1,12 +1,15 @@
 """The compiled twin of ``exporter.py``: what exports memory on Python 3.11, too."""
 
 from cpython.buffer cimport PyObject_GetBuffer
+from cpython.ref cimport Py_DECREF
 
 
 cdef class Exporter:
     def __getbuffer__(self, Py_buffer* buffer, int flags):
-        # The memoryview becomes the exporter of record, so that it is what a release reaches.
-        PyObject_GetBuffer(self.__buffer__(flags), buffer, flags)
+        view = self.__buffer__(flags)
+        # The memoryview becomes the exporter of record in place of None, which Cython put there.
+        Py_DECREF(None)
+        PyObject_GetBuffer(view, buffer, flags)
 
     def __releasebuffer__(self, Py_buffer* buffer):
         """Nothing is held here: the memoryview that was asked for has its own release."""

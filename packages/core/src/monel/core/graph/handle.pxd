@@ -20,7 +20,6 @@ cdef class Upper:
     cdef public object to_scalar
 
 
-cdef Upper upper
 cdef dict _selections
 
 

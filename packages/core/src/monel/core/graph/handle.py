@@ -126,7 +126,7 @@ class array(Exporter):
     def __iter__(self) -> Any:
         if not self.value.shape:
             raise TypeError("iteration over a 0-dimensional array")
-        return iter([self[i] for i in range(self.value.shape[0])])
+        return ArrayIterator(self)
 
     def __hash__(self) -> int:
         return object.__hash__(self)
@@ -182,6 +182,26 @@ class array(Exporter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return upper.state(self)
+
+
+class ArrayIterator:
+    """Gives the entries of the first axis of an array, one after the other."""
+
+    __slots__ = ("_array", "_next")
+
+    def __init__(self, a: Any) -> None:
+        self._array = a
+        self._next = 0
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        index = self._next
+        if index >= self._array.shape[0]:
+            raise StopIteration
+        self._next = index + 1
+        return select(self._array, 0, index)
 
 
 # Primitives that pick one entry, by index for axis 0 and by (axis, index) for the others: one

@@ -130,11 +130,11 @@ class Primitive(metaclass=PrimitiveMeta):
         """Compute with NumPy: the meaning of the primitive."""
         raise MissingRuleError(f"{self.name} has no reference")
 
-    decompose: Any = None
-    jvp: Any = None
-    vjp: Any = None
-    transpose: Any = None
-    batch: Any = None
+    decompose: ClassVar[Any] = None
+    jvp: ClassVar[Any] = None
+    vjp: ClassVar[Any] = None
+    transpose: ClassVar[Any] = None
+    batch: ClassVar[Any] = None
 
     @classmethod
     def samples(cls, rng: Any) -> Iterator[Sample]:

@@ -35,7 +35,7 @@ def broadcast_to(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
     x = to_array("broadcast_to", a)
     new = integers("broadcast_to", "shape", shape)
     check_shape("broadcast_to", new, x.dtype.size)
-    return wrap(x.value) if new == x.shape else Broadcast(shape=new).bind(x, stream=stream)
+    return wrap(x.value) if new == x.shape else Broadcast(new).bind(x, stream=stream)
 
 
 def broadcast_arrays(*arrays: Any, stream: Any = None) -> list[Any]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..base import dtypes
 from ..base.errors import DTypeError, ShapeError
 from ..graph import handle
 from ..graph import value as graph
-from ..graph.handle import array, record_view, select, wrap
+from ..graph.handle import ArrayIterator, array, record_view, select, wrap
 from ..graph.primitive import call
 from ..primitives.convert import cast
 from ..primitives.indexing import INDEX_DTYPES, Gather
 from ..primitives.shape import Broadcast, ExpandDims, Select, Slice, Squeeze
+from ..primitives.update import SliceUpdate
 from .selection import ALL, Mask, Selection, bounds, check_static, entries_of, fit
 
-__all__: list[str] = []
+__all__ = ["ArrayAt", "ArrayIterator"]
 
 
 def getitem(a: Any, index: Any) -> Any:
@@ -31,18 +32,27 @@ def getitem(a: Any, index: Any) -> Any:
     return wrap(a.value) if found is a else found
 
 
-def basic(a: Any, items: tuple[Any, ...]) -> Any:
-    """Return the elements at ``items`` where these are ints and slices only, else None.
+class Plan(NamedTuple):
+    """A slice of an array and the axes that ints remove from it."""
 
-    What ``Selection`` would do, too, by the shortest way: it is met most.
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    step: tuple[int, ...]
+    shape: tuple[int, ...]
+    drop: tuple[int, ...]
+    sliced: bool
+
+
+def planned(shape: tuple[int, ...], items: tuple[Any, ...]) -> Plan | None:
+    """Return the plan of an index of ints and slices only, else None.
+
+    What ``Selection`` would find, too, by the shortest way: these are met most.
     """
-    value = a.value
-    shape = value.shape
     if len(items) > len(shape):
         return None
-    drop: list[int] = []
     start, stop, step = [0] * len(shape), list(shape), [1] * len(shape)
     result = list(shape)
+    drop: list[int] = []
     sliced = False
     for axis, item in enumerate(items):
         n = shape[axis]
@@ -60,13 +70,37 @@ def basic(a: Any, items: tuple[Any, ...]) -> Any:
                 sliced = True
         else:
             return None
-    if not sliced and len(drop) <= 2:
-        for axis in reversed(drop):
-            a = select(a, axis, start[axis])
+    return Plan(tuple(start), tuple(stop), tuple(step), tuple(result), tuple(drop), sliced)
+
+
+def basic(a: Any, items: tuple[Any, ...]) -> Any:
+    """Return the elements at ``items`` where these are ints and slices only, else None."""
+    plan = planned(a.value.shape, items)
+    if plan is None:
+        return None
+    if not plan.sliced and len(plan.drop) <= 2:
+        for axis in reversed(plan.drop):
+            a = select(a, axis, plan.start[axis])
         return a
-    primitive = Slice(tuple(start), tuple(stop), tuple(step))
-    made = record_view(primitive, value, tuple(result), math.prod(result))
-    return Squeeze(axes=tuple(drop)).bind(made) if drop else made
+    made = record_view(
+        Slice(plan.start, plan.stop, plan.step), a.value, plan.shape, math.prod(plan.shape)
+    )
+    return Squeeze(axes=plan.drop).bind(made) if plan.drop else made
+
+
+def basic_write(a: Any, plan: Plan, update: Any) -> Any:
+    """Return ``a`` with ``update`` in place of the elements of a plan."""
+    if update.value.shape:
+        selected = tuple([n for axis, n in enumerate(plan.shape) if axis not in plan.drop])
+        update = fit(update, selected)
+        if plan.drop:
+            update = ExpandDims(axes=plan.drop).bind(update)
+    elif plan.shape:
+        update = Broadcast(shape=plan.shape).bind(update)
+    if not plan.drop and not plan.sliced:
+        # Memory of its own: what was written may be shared, and NumPy may write into the array.
+        return call("copy", update)
+    return SliceUpdate(plan.start, plan.stop, plan.step).bind(a, update)
 
 
 def update_of(a: Any, update: Any) -> Any:
@@ -157,6 +191,9 @@ def setitem(a: Any, index: Any, update: Any) -> Any:
 
 def written(a: Any, index: Any, update: Any) -> Any:
     """Return ``a`` with ``update``, of its dtype, in place of ``a[index]``."""
+    plan = planned(a.value.shape, index if type(index) is tuple else (index,))
+    if plan is not None:
+        return basic_write(a, plan, update)
     entries = entries_of(a, index)
     place = lone_mask(entries)
     if place is not None:

@@ -95,7 +95,7 @@ def _joined(function: str, arrays: Any, axis: int | None, stream: Any) -> Any:
             )
     if len(xs) == 1:
         return wrap(xs[0].value)
-    return Concatenate(axis=place).bind(*promoted(xs, stream), stream=stream)
+    return Concatenate(place).bind(*promoted(xs, stream), stream=stream)
 
 
 def stack(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any:
@@ -125,9 +125,9 @@ def stack(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any:
                 f"stack: All arrays must have the same shape, got {describe(xs[0])} and "
                 f"{describe(x)}"
             )
-    expand = ExpandDims(axes=(place,))
+    expand = ExpandDims((place,))
     rows = [expand.bind(x, stream=stream) for x in promoted(xs, stream)]
-    return rows[0] if len(rows) == 1 else Concatenate(axis=place).bind(*rows, stream=stream)
+    return rows[0] if len(rows) == 1 else Concatenate(place).bind(*rows, stream=stream)
 
 
 def part(x: Any, axis: int, start: int, stop: int, stream: Any = None) -> Any:
@@ -221,19 +221,19 @@ def tile(a: Any, reps: Any, /, *, stream: Any = None) -> Any:
     counts = (1,) * (rank - len(counts)) + counts
     shape = (1,) * (rank - x.ndim) + x.shape
     if all(n == 1 for n in counts):
-        return Reshape(shape=shape).bind(x, stream=stream) if rank > x.ndim else wrap(x.value)
+        return Reshape(shape).bind(x, stream=stream) if rank > x.ndim else wrap(x.value)
     if all(counts) and stays_open(x):
         new = tuple(range(rank - x.ndim))
-        x = ExpandDims(axes=new).bind(x, stream=stream) if new else x
+        x = ExpandDims(new).bind(x, stream=stream) if new else x
         for axis, n in enumerate(counts):
-            x = Concatenate(axis=axis).bind(*[x] * n, stream=stream) if n > 1 else x
+            x = Concatenate(axis).bind(*[x] * n, stream=stream) if n > 1 else x
         return x
     pairs = [d for n, m in zip(counts, shape, strict=True) for d in (n, m)]
     ones = [d for m in shape for d in (1, m)]
-    blocks = Reshape(shape=tuple(ones)).bind(x, stream=stream)
-    whole = Broadcast(shape=tuple(pairs)).bind(blocks, stream=stream)
+    blocks = Reshape(tuple(ones)).bind(x, stream=stream)
+    whole = Broadcast(tuple(pairs)).bind(blocks, stream=stream)
     tiled = tuple([n * m for n, m in zip(counts, shape, strict=True)])
-    return Reshape(shape=tiled).bind(whole, stream=stream)
+    return Reshape(tiled).bind(whole, stream=stream)
 
 
 def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = None) -> Any:
@@ -263,13 +263,13 @@ def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = N
     if count == 1:
         return wrap(x.value)
     before, after = x.shape[: place + 1], x.shape[place + 1 :]
-    entries = ExpandDims(axes=(place + 1,)).bind(x, stream=stream)
+    entries = ExpandDims((place + 1,)).bind(x, stream=stream)
     if count and stays_open(x):
-        copies = Concatenate(axis=place + 1).bind(*[entries] * count, stream=stream)
+        copies = Concatenate(place + 1).bind(*[entries] * count, stream=stream)
         return flatten_axes(copies, place, place + 1, stream)
-    whole = Broadcast(shape=(*before, count, *after)).bind(entries, stream=stream)
+    whole = Broadcast((*before, count, *after)).bind(entries, stream=stream)
     shape = (*x.shape[:place], x.shape[place] * count, *after)
-    return Reshape(shape=shape).bind(whole, stream=stream)
+    return Reshape(shape).bind(whole, stream=stream)
 
 
 def flip(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
@@ -344,7 +344,7 @@ def _rolled(x: Any, by: int, axis: int, stream: Any) -> Any:
     if not by:
         return x
     ends = part(x, axis, n - by, n, stream), part(x, axis, 0, n - by, stream)
-    return Concatenate(axis=axis).bind(*ends, stream=stream)
+    return Concatenate(axis).bind(*ends, stream=stream)
 
 
 def meshgrid(
@@ -381,11 +381,11 @@ def meshgrid(
     grids = []
     for place, x in zip(places, vectors, strict=True):
         others = tuple([i for i in range(rank) if i != place])
-        grids.append(ExpandDims(axes=others).bind(x, stream=stream) if others else wrap(x.value))
+        grids.append(ExpandDims(others).bind(x, stream=stream) if others else wrap(x.value))
     if sparse:
         return tuple(grids)
     shape = [0] * rank
     for place, x in zip(places, vectors, strict=True):
         shape[place] = x.size
-    whole = Broadcast(shape=tuple(shape))
+    whole = Broadcast(tuple(shape))
     return tuple([g if g.shape == whole.shape else whole.bind(g, stream=stream) for g in grids])

@@ -58,7 +58,7 @@ def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
     if wanted == (-1,) and stays_open(x):
         return flatten_axes(x, 0, x.ndim - 1, stream)
     new = infer("reshape", wanted, x.size, x.value)
-    return wrap(x.value) if new == x.shape else Reshape(shape=new).bind(x, stream=stream)
+    return wrap(x.value) if new == x.shape else Reshape(new).bind(x, stream=stream)
 
 
 def flatten(a: Any, /, start_axis: int = 0, end_axis: int = -1, *, stream: Any = None) -> Any:
@@ -175,7 +175,7 @@ def _permuted(function: str, a: Any, axes: Any, stream: Any) -> Any:
 def _transposed(x: Any, order: tuple[int, ...], stream: Any) -> Any:
     if order == tuple(range(len(order))):
         return wrap(x.value)
-    return Transpose(axes=order).bind(x, stream=stream)
+    return Transpose(order).bind(x, stream=stream)
 
 
 def matrix_transpose(a: Any, /, *, stream: Any = None) -> Any:
@@ -266,7 +266,7 @@ def squeeze(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
         axes = tuple([i for i, n in enumerate(x.shape) if n == 1])
     else:
         axes = canonical_axes("squeeze", axis, x)
-    return Squeeze(axes=axes).bind(x, stream=stream) if axes else wrap(x.value)
+    return Squeeze(axes).bind(x, stream=stream) if axes else wrap(x.value)
 
 
 def expand_dims(a: Any, /, axis: Any, *, stream: Any = None) -> Any:
@@ -290,7 +290,7 @@ def expand_dims(a: Any, /, axis: Any, *, stream: Any = None) -> Any:
     axes = tuple(sorted([canonical_axis("expand_dims", i, x, extra) for i in given]))
     if len(set(axes)) < extra:
         raise AxisError(f"expand_dims: Received duplicate axes, {given} for {describe(x)}")
-    return ExpandDims(axes=axes).bind(x, stream=stream) if axes else wrap(x.value)
+    return ExpandDims(axes).bind(x, stream=stream) if axes else wrap(x.value)
 
 
 def atleast_1d(*arys: Any, stream: Any = None) -> Any:
@@ -343,7 +343,7 @@ def _at_least(function: str, arys: Any, axes: dict[int, tuple[int, ...]], stream
     for a in arys:
         x = operand(function, a)
         new = axes.get(x.ndim)
-        made.append(ExpandDims(axes=new).bind(x, stream=stream) if new else wrap(x.value))
+        made.append(ExpandDims(new).bind(x, stream=stream) if new else wrap(x.value))
     return made[0] if len(made) == 1 else made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..base import dtypes
@@ -13,6 +14,7 @@ from ..primitives.arguments import (
     describe,
     integer,
     operand,
+    stays_open,
 )
 from ..primitives.convert import cast
 from ..primitives.flatten import flatten_axes
@@ -53,7 +55,19 @@ def _wide(x: Any, stream: Any) -> Any:
 
 def _mean(x: Any, axes: tuple[int, ...], keepdims: bool, stream: Any) -> Any:
     total = reduce.reduction(reduce.Sum, x, axes, keepdims, stream)
-    return call_on(stream, "div", total, reduce.size_of(x, axes, x.dtype))
+    return _divided(total, x, axes, 0, stream)
+
+
+def _divided(total: Any, x: Any, axes: tuple[int, ...], less: int, stream: Any) -> Any:
+    """Divide by the number of elements of ``x`` along ``axes`` minus ``less``, or by 0."""
+    count: Any
+    if stays_open(x):
+        count = reduce.size_of(x, axes, total.dtype)
+        if less:
+            count = elementwise.maximum(elementwise.subtract(count, less, stream), 0, stream=stream)
+    else:
+        count = float(max(math.prod([x.shape[i] for i in axes]) - less, 0))
+    return elementwise.divide(total, count, stream)
 
 
 def var(
@@ -109,18 +123,17 @@ def _variance(function: str, a: Any, axis: Any, keepdims: bool, ddof: int, strea
     less = integer(function, "ddof", ddof)
     x = as_floating(x, stream)
     wide = _wide(x, stream)
-    deviation = call_on(stream, "sub", wide, _mean(wide, axes, True, stream))
+    deviation = elementwise.subtract(wide, _mean(wide, axes, True, stream), stream)
     if wide.dtype is dtypes.complex64:
-        parts = [call_on(stream, name, deviation) for name in ("real", "imag")]
-        squares = call_on(stream, "add", *[call_on(stream, "square", p) for p in parts])
+        real, imag = (call_on(stream, name, deviation) for name in ("real", "imag"))
+        squares = elementwise.add(
+            call_on(stream, "square", real), call_on(stream, "square", imag), stream
+        )
     else:
         squares = call_on(stream, "square", deviation)
     total = reduce.reduction(reduce.Sum, squares, axes, keepdims, stream)
-    count = reduce.size_of(wide, axes, squares.dtype)
-    if less:
-        count = elementwise.maximum(elementwise.subtract(count, less, stream), 0, stream=stream)
     result = x.dtype if x.dtype.floating else dtypes.float32
-    return cast(call_on(stream, "div", total, count), result, stream)
+    return cast(_divided(total, wide, axes, less, stream), result, stream)
 
 
 def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:

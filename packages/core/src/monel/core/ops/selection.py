@@ -9,6 +9,7 @@ from ..base import dtypes
 from ..base.errors import AxisError, DTypeError, OutOfBoundsError, ShapeError
 from ..graph.handle import array, wrap
 from ..graph.operators import broadcast_shapes
+from ..graph.primitive import call
 from ..primitives.convert import cast
 from ..primitives.create import scalar_constant
 from ..primitives.indexing import INDEX_DTYPES, Gather, Scatter
@@ -242,6 +243,9 @@ class Selection:
             update = self._scatter(part, update, mode)
         elif self.drop:
             update = ExpandDims(axes=self.drop).bind(update)
+        elif self.slice is None:
+            # Memory of its own: what was written may be shared, and NumPy may write into the array.
+            update = call("copy", update)
         if self.slice is not None:
             s = self.slice
             update = SliceUpdate(s.start, s.stop, s.step).bind(whole, update)

@@ -100,7 +100,7 @@ class PutAlongAxis(Primitive, name="put_along_axis", export_name="ScatterAxis"):
         import numpy as np
 
         (found,) = starts("put_along_axis", (indices,), (self.axis,), x, (1,) * x.ndim)
-        where = list(np.indices(found.shape, sparse=True))
+        where: list[Any] = list(np.indices(found.shape, sparse=True))
         where[self.axis] = found
         out = x.copy()
         combine(self.mode, out, tuple(np.broadcast_arrays(*where)), values)

@@ -52,13 +52,13 @@ def integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
         raise TypeError(
             f"{function}: {name} must be a sequence of ints, got {type(numbers).__name__}"
         )
-    return tuple([integer(function, name, n) for n in numbers])
+    return tuple([n if type(n) is int else integer(function, name, n) for n in numbers])
 
 
 def integer_or_integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
     """Return one int, or a sequence of ints, as a tuple."""
     if isinstance(numbers, tuple | list):
-        return tuple([integer(function, name, n) for n in numbers])
+        return tuple([n if type(n) is int else integer(function, name, n) for n in numbers])
     return (integer(function, name, numbers),)
 
 
@@ -71,7 +71,7 @@ def shape_of(function: str, shape: Any) -> tuple[int, ...]:
 
 def canonical_axis(function: str, axis: Any, x: Any, extra: int = 0) -> int:
     """Return ``axis`` as a non-negative place among those of ``x`` (and ``extra`` new ones)."""
-    place = integer(function, "axis", axis)
+    place = axis if type(axis) is int else integer(function, "axis", axis)
     ndim = len(x.shape) + extra
     if not -ndim <= place < ndim:
         raise AxisError(
@@ -85,7 +85,7 @@ def canonical_axes(function: str, axis: Any, x: Any) -> tuple[int, ...]:
     """Return an ``axis`` argument, None, one or several, as ascending places."""
     if axis is None:
         return tuple(range(len(x.shape)))
-    if not isinstance(axis, tuple | list):
+    if type(axis) is int or not isinstance(axis, tuple | list):
         return (canonical_axis(function, axis, x),)
     axes = tuple(sorted([canonical_axis(function, a, x) for a in axis]))
     if len(set(axes)) < len(axes):

@@ -78,7 +78,7 @@ class Shift(Bitwise):
 
     def check_dtype(self, operand: Any) -> None:
         if not operand.dtype.integral:
-            raise DTypeError(f"{self.name}: expected integers, got {operand}")
+            raise DTypeError(f"{self.function}: expected integers, got {operand}")
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
@@ -92,12 +92,14 @@ class ShiftLeft(Shift, name="shift_left", export_name="LeftShift"):
     """x << y; zeros come in."""
 
     numpy_name = "left_shift"
+    public = "left_shift"
 
 
 class ShiftRight(Shift, name="shift_right", export_name="RightShift"):
     """x >> y; copies of the sign come in."""
 
     numpy_name = "right_shift"
+    public = "right_shift"
 
 
 class BitwiseInvert(Unary, name="bitwise_invert"):

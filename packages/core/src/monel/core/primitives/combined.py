@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..base.avals import AbstractArray
 from ..base.dtypes import complex64, float32
@@ -163,8 +163,6 @@ class LogSumExp(AlongAxis, name="logsumexp"):
 class Norm(Primitive):
     """A normalisation over the last axis, in float32 for half types."""
 
-    public: ClassVar[str] = ""
-    interned: ClassVar[bool] = True
     eps: float
 
     def abstract(self, x: Any, *scales: Any) -> AbstractArray:

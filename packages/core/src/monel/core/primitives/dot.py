@@ -70,7 +70,7 @@ class Matmul(Primitive, name="matmul"):
             if d is not None:
                 a = move_axis(a, d, 0)
                 if missing := rank - (a.ndim - 1):
-                    a = ExpandDims(axes=tuple(range(1, 1 + missing))).bind(a)
+                    a = ExpandDims(tuple(range(1, 1 + missing))).bind(a)
             moved.append(a)
         return Matmul().bind(*moved), 0
 
@@ -115,11 +115,11 @@ def product(function: str, x: Any, y: Any, stream: Any = None) -> Any:
                 f"{function}: {describe(x)} @ {describe(y)}: a scalar has no axis to contract; "
                 f"multiply with *"
             )
-        left = ExpandDims(axes=(0,)).bind(x, stream=stream) if row else x
-        right = ExpandDims(axes=(1,)).bind(y, stream=stream) if column else y
+        left = ExpandDims((0,)).bind(x, stream=stream) if row else x
+        right = ExpandDims((1,)).bind(y, stream=stream) if column else y
         out = Matmul().bind(left, right, stream=stream)
         ones = ((out.ndim - 2,) if row else ()) + ((out.ndim - 1,) if column else ())
-        return Squeeze(axes=ones).bind(out, stream=stream)
+        return Squeeze(ones).bind(out, stream=stream)
     return Matmul().bind(x, y, stream=stream)
 
 

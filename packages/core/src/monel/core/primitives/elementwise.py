@@ -110,6 +110,7 @@ class Sub(Binary, name="sub", export_name="Subtract"):
     """x - y; unsigned integers wrap, of bool: x != y."""
 
     numpy_name = "subtract"
+    public = "subtract"
     required = True
 
     def partial(self, i: int, ct: Any, out: Any, operands: Any) -> Any:
@@ -120,6 +121,7 @@ class Mul(Binary, name="mul", export_name="Multiply"):
     """x * y; of bool: x and y."""
 
     numpy_name = "multiply"
+    public = "multiply"
     required = True
 
     def partial(self, i: int, ct: Any, out: Any, operands: Any) -> Any:
@@ -130,6 +132,7 @@ class Div(Binary, name="div", export_name="Divide"):
     """x / y, of floating or complex operands."""
 
     numpy_name = "divide"
+    public = "divide"
     required = True
     takes = "inexact"
     domain = (0.5, 2.0)
@@ -143,6 +146,7 @@ class Rem(Binary, name="rem", export_name="Remainder"):
     """x - floor(x / y) * y, with the sign of y; integers by 0 give 0."""
 
     numpy_name = "remainder"
+    public = "remainder"
     required = True
     takes = "real"
     domain = (0.6, 2.9)
@@ -200,6 +204,7 @@ class Pow(Binary, name="pow", export_name="Power"):
     """x ** y; of integers with wrapping products, 0 where 1 / x ** -y is no integer."""
 
     numpy_name = "power"
+    public = "power"
     required = True
     domain = (0.5, 2.0)
 

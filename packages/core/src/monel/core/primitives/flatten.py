@@ -177,18 +177,23 @@ class PartLike(View, name="part_like"):
 
 def infer(function: str, shape: tuple[int, ...], size: int, x: Any) -> tuple[int, ...]:
     """Return ``shape`` with its -1 replaced, so that its product is ``size``."""
-    known = math.prod([n for n in shape if n != -1])
-    unknown = shape.count(-1)
+    known, unknown, valid = 1, 0, True
+    for n in shape:
+        if n == -1:
+            unknown += 1
+        else:
+            known *= n
+            valid = valid and n >= 0
+    if not unknown and known == size and valid:
+        return shape
     if unknown > 1:
         raise ShapeError(f"{function}: can only infer one dimension of {shape} for {x}")
-    if unknown:
+    if unknown and valid:
         if not known:
             raise ShapeError(f"{function}: cannot infer the -1 in {shape} of an empty {x}")
         if size % known == 0:
             return tuple([size // known if n == -1 else n for n in shape])
-    if unknown or known != size or min(shape, default=0) < 0:
-        raise ShapeError(f"{function}: cannot reshape {size} elements into {shape}, of {x}")
-    return shape
+    raise ShapeError(f"{function}: cannot reshape {size} elements into {shape}, of {x}")
 
 
 def flatten_axes(x: Any, start: int, end: int, stream: Any = None) -> Any:

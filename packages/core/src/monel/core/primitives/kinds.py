@@ -20,13 +20,20 @@ class Elementwise(Primitive):
     """Element i of the output depends only on element i of the operands, which broadcast.
 
     A subclass gives ``partial(i, ct, out, operands)``: ``ct`` times the derivative by operand i,
-    or None where that is zero. jvp, vjp and batching follow.
+    or None where that is zero. jvp, vjp and batching follow. ``public`` is the function's name in
+    errors where it is not the primitive's.
     """
 
     elementwise: ClassVar[bool] = True
     partial: ClassVar[Any] = None
     result: ClassVar[Any] = None
     takes: ClassVar[str] = "number"
+    public: ClassVar[str] = ""
+
+    @property
+    def function(self) -> str:
+        """The name under which users call it."""
+        return self.public or self.name
 
     def abstract(self, *operands: Any) -> Any:
         first = operands[0]
@@ -34,10 +41,10 @@ class Elementwise(Primitive):
         for other in operands[1:]:
             if other.dtype is not first.dtype:
                 raise DTypeError(
-                    f"{self.name}: operands must have one dtype, got {first} and {other}"
+                    f"{self.function}: operands must have one dtype, got {first} and {other}"
                 )
             if other.shape != shape_:
-                shape_ = broadcast_shapes(self.name, shape_, other.shape)
+                shape_ = broadcast_shapes(self.function, shape_, other.shape)
         self.check_dtype(first)
         if self.result is None and shape_ == first.shape:
             return first if isinstance(first, AbstractArray) else first.aval
@@ -47,11 +54,11 @@ class Elementwise(Primitive):
         """Raise ``DTypeError`` unless ``takes`` admits the dtype of ``operand``."""
         dtype = operand.dtype
         if self.takes == "inexact" and not dtype.inexact:
-            raise DTypeError(f"{self.name}: expected a floating or complex dtype, got {operand}")
+            raise DTypeError(f"{self.function}: expected a floating or complex dtype, got {operand}")
         if self.takes == "real" and dtype.name == "complex64":
-            raise DTypeError(f"{self.name}: complex64 is not ordered, got {operand}")
+            raise DTypeError(f"{self.function}: complex64 is not ordered, got {operand}")
         if self.takes == "bits" and dtype.inexact:
-            raise DTypeError(f"{self.name}: expected integers or bool, got {operand}")
+            raise DTypeError(f"{self.function}: expected integers or bool, got {operand}")
 
     def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
         (out,) = outputs
@@ -155,7 +162,7 @@ class View(Primitive):
 def check_rank(function: str, operand: Any, rank: int) -> None:
     """Raise ``ShapeError`` unless ``operand`` has ``rank`` dimensions."""
     if len(operand.shape) != rank:
-        raise ShapeError(f"{function}: expected {rank} dimensions, got {operand}")
+        raise ShapeError(f"{self.function}: expected {rank} dimensions, got {operand}")
 
 
 def scalar_like(number: Any, like: Any) -> Any:

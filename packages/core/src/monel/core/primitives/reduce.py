@@ -13,7 +13,7 @@ from ..base.dtypes import Dtype
 from ..base.errors import AxisError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import wrap
-from ..graph.primitive import Primitive, Sample, call
+from ..graph.primitive import Primitive, Sample, call, record_values
 from .arguments import call_on, canonical_axes, operand, stays_open
 from .convert import cast
 from .flatten import flatten_axes
@@ -33,11 +33,16 @@ class Reduction(Primitive):
     axes: tuple[int, ...]
 
     def abstract(self, x: Any) -> AbstractArray:
-        if builtins.any(not 0 <= a < x.ndim for a in self.axes) or list(self.axes) != sorted(
-            set(self.axes)
-        ):
-            raise AxisError(f"{self.name}: axes {self.axes} do not fit {x}")
-        kept = [n for i, n in enumerate(x.shape) if i not in self.axes]
+        axes = self.axes
+        kept = []
+        found = 0
+        for i, n in enumerate(x.shape):
+            if found < len(axes) and axes[found] == i:
+                found += 1
+            else:
+                kept.append(n)
+        if found < len(axes):
+            raise AxisError(f"{self.name}: axes {axes} do not fit {x}")
         return AbstractArray(tuple(kept), x.dtype)
 
     def reference(self, x: np.ndarray) -> Any:
@@ -279,10 +284,10 @@ def reduction(
     cls: type[Reduction], a: Any, axes: tuple[int, ...], keepdims: bool, stream: Any
 ) -> Any:
     """Reduce ``a`` over ascending ``axes``; with ``keepdims`` they stay with length 1."""
-    out = cls(axes=axes).bind(a, stream=stream) if axes else wrap(a.value)
-    if keepdims and axes:
-        return call_on(stream, "expand_dims", out, axes=axes)
-    return out
+    if not axes:
+        return wrap(a.value)
+    out = wrap(record_values(cls(axes), (a.value,), stream))
+    return call_on(stream, "expand_dims", out, axes=axes) if keepdims else out
 
 
 def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:

@@ -130,8 +130,9 @@ def erf(a: Any, /, *, stream: Any = None) -> Any:
       ValueError: ``a`` is complex, a list or no array at all.
     Example:
       >>> import monel.core as mx
-      >>> mx.erf(mx.array([0.0, 1.0]))
-      array([-0, 0.842701], dtype=float32)
+      >>> mx.erf(mx.array([0.5, 1.0]))
+      array([0.5205, 0.842701], dtype=float32)
+
     Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.6.
     """
     return unary(_ERF, "erf", a, stream, floating=True)
@@ -150,6 +151,7 @@ def erfinv(a: Any, /, *, stream: Any = None) -> Any:
       >>> import monel.core as mx
       >>> mx.erfinv(mx.array([0.0, 0.5]))
       array([0, 0.476936], dtype=float32)
+
     Source: Giles, "Approximating the erfinv function", GPU Computing Gems Jade, 2011.
     """
     return unary(_ERF_INV, "erfinv", a, stream, floating=True)

@@ -49,6 +49,7 @@ class Neg(Unary, name="neg", export_name="Negative"):
     """-x; integers wrap, bool has no negative."""
 
     numpy_name = "negative"
+    public = "negative"
     required = True
 
     def check_dtype(self, operand: Any) -> None:
