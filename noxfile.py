@@ -96,12 +96,11 @@ def build(session: nox.Session, package: Path, shelf: Path, *, pure: bool) -> No
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
     made = shelf.with_name(f"{shelf.name}-{os.getpid()}")
-    session.run(
-        *("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made)),
-        str(copy),
-        env={"MONEL_PURE": "1" if pure else "0"},
-    )
-    shutil.rmtree(copy)
+    command = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made))
+    try:
+        session.run(*command, str(copy), env={"MONEL_PURE": "1" if pure else "0"})
+    finally:
+        shutil.rmtree(copy)
     for old in shelf.parent.glob(shelf.name.rpartition("-")[0] + "-" + "[0-9a-f]" * 16):
         shutil.rmtree(old, ignore_errors=True)
     made.rename(shelf)

@@ -61,17 +61,17 @@ bool read_node(PyObject* node, Body& body) {
 }
 
 bool read_nodes(PyObject* p, Body& body) {
-  static Name nodes_("nodes"), outputs_("results");
+  static Name nodes_("nodes"), results_("results");
   PyObject* nodes = PyObject_GetAttr(p, nodes_);
   if (!nodes) return false;
   bool good = PyTuple_Check(nodes) || malformed("nodes must be a tuple");
   for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(nodes); ++i) good = read_node(PyTuple_GET_ITEM(nodes, i), body);
   Py_DECREF(nodes);
   if (!good) return false;
-  PyObject* outputs = PyObject_GetAttr(p, outputs_);
+  PyObject* results = PyObject_GetAttr(p, results_);
   Ints refs;
-  good = outputs && read_refs(outputs, refs, body.inputs + body.nodes);
-  Py_XDECREF(outputs);
+  good = results && read_refs(results, refs, body.inputs + body.nodes);
+  Py_XDECREF(results);
   if (!good) return false;
   if (refs.size < 1 || refs.size > kMaxOutputs) return malformed("between 1 and 8 outputs are possible");
   body.outputs = refs.size;

@@ -60,7 +60,12 @@ void gather_typed(const View& v, int64_t begin, int64_t n, T* out) {
   while (n > 0) {
     int64_t run = size - index[last];
     if (run > n) run = n;
-    for (int64_t i = 0; i < run; ++i) out[i] = p[i * stride];
+    if (stride == 2)  // with a constant, loads become shuffles
+      for (int64_t i = 0; i < run; ++i) out[i] = p[2 * i];
+    else if (stride == -1)
+      for (int64_t i = 0; i < run; ++i) out[i] = p[-i];
+    else
+      for (int64_t i = 0; i < run; ++i) out[i] = p[i * stride];
     out += run;
     n -= run;
     p += run * stride;

@@ -98,11 +98,6 @@ struct Starts {
     return fault;
   }
 };
-}
-return {};
-}
-}
-;
 
 inline int64_t count_of(const Indices& indices) {
   return indices.count ? indices.views[0].size() : 1;

@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kGrain = 32768;        // elements worth a thread
 constexpr int64_t kColumnBlock = 1024;
 constexpr int64_t kSegment = 65536;      // elements of a partial result of columns
+constexpr int64_t kPiece = 64;            // elements searched at once
 constexpr int64_t kChunkRows = 128;      // rows added up before they join their segment's sum
 
 // The kept and the reduced axes of a view, each collapsed by itself.
@@ -251,10 +252,16 @@ bool arg_typed(bool largest, const View& x, int axis, uint32_t* out) {
           where = at;
         }
       }
-      const auto same = [&](T e) {
-        const auto v = static_cast<A>(widen(e));
-        return v == best || (best != best && v != v);
+      const auto wanted = static_cast<typename Compute<T>::type>(best);
+      const auto same = [=](T e) {
+        const auto v = widen(e);
+        return (v == wanted) | ((wanted != wanted) & (v != v));
       };
+      for (; where + kPiece <= n; where += kPiece) {
+        bool here = false;
+        for (int64_t j = 0; j < kPiece; ++j) here |= same(row[where + j]);
+        if (here) break;
+      }
       while (!same(row[where])) ++where;
       out[i] = static_cast<uint32_t>(where);
     }

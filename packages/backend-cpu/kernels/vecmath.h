@@ -56,38 +56,45 @@ struct Reduced {
   int32_t n;
 };
 
-MONEL_INLINE Reduced exp_reduce(float x) {
-  float c = x > 89.0f ? 89.0f : x;
-  c = c < -104.0f ? -104.0f : c;
-  const float n = __builtin_rintf(c * 1.44269504088896341f);
+// x = n * ln(2) + rest.
+MONEL_INLINE Reduced exp_split(float x) {
+  const float n = __builtin_rintf(x * 1.44269504088896341f);
 #if defined(__FMA__) || defined(__ARM_NEON)
-  const float r = fused(n, 1.904654299957e-9f, fused(n, -0.693147182464599609f, c));
+  const float r = fused(n, 1.904654299957e-9f, fused(n, -0.693147182464599609f, x));
 #else
-  const float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
 #endif
   return {r, static_cast<int32_t>(n)};
 }
 
+MONEL_INLINE Reduced exp_reduce(float x) {
+  const float c = x > 89.0f ? 89.0f : x;
+  return exp_split(c < -104.0f ? -104.0f : c);
+}
+
+// A NaN passes through all of these: comparisons with it are false, and it meets every sum and product.
 MONEL_INLINE float exp_f(float x) {
   const Reduced q = exp_reduce(x);
-  const float y = scale(1.0f + exp_tail(q.rest), q.n);
-  return x != x ? x : y;
+  return scale(1.0f + exp_tail(q.rest), q.n);
+}
+
+// exp for |x| <= 87, where 2^n is one addition to the exponent.
+MONEL_INLINE float exp_bounded(float x) {
+  const Reduced q = exp_split(x);
+  return bits_float(float_bits(1.0f + exp_tail(q.rest)) + (static_cast<uint32_t>(q.n) << 23));
 }
 
 // exp of x <= 0, for sums of exponentials: below -87 it is 0.
 MONEL_INLINE float exp_negative_f(float x) {
-  const float c = x < -87.0f ? -87.0f : x;
-  const Reduced q = exp_reduce(c);
-  const float y = (1.0f + exp_tail(q.rest)) * power_of_two(q.n);
-  return x < -87.0f ? 0.0f : x != x ? x : y;
+  const float y = exp_bounded(x < -87.0f ? -87.0f : x);
+  return x < -87.0f ? 0.0f : y;
 }
 
 MONEL_INLINE float exp2_f(float x) {
   float c = x > 129.0f ? 129.0f : x;
   c = c < -150.0f ? -150.0f : c;
   const float n = __builtin_rintf(c);
-  const float y = scale(1.0f + exp_tail((c - n) * 0.693147180559945f), static_cast<int32_t>(n));
-  return x != x ? x : y;
+  return scale(1.0f + exp_tail((c - n) * 0.693147180559945f), static_cast<int32_t>(n));
 }
 
 MONEL_INLINE float expm1_f(float x) {
@@ -178,10 +185,8 @@ MONEL_INLINE float tanh_f(float x) {
   p = fused(p, z, -3.33332819422e-1f);
   const float small = fused(p * z, x, x);
   const float c = a > 10.0f ? 10.0f : a;
-  const Reduced q = exp_reduce(c + c);
-  const float e = (1.0f + exp_tail(q.rest)) * power_of_two(q.n);
-  const float large = with_sign(1.0f - 2.0f / (e + 1.0f), x);
-  return x != x ? x : a < 0.625f ? small : large;
+  const float large = with_sign(1.0f - 2.0f / (exp_bounded(c + c) + 1.0f), x);
+  return a < 0.625f ? small : large;
 }
 
 MONEL_INLINE float sigmoid_f(float x) {
@@ -190,16 +195,16 @@ MONEL_INLINE float sigmoid_f(float x) {
 }
 
 MONEL_INLINE float erf_f(float x) {
-  const float t = magnitude(x), s = x * x;
+  const float a = magnitude(x), s = x * x;
+  const float t = a > 4.0f ? 4.0f : a, t2 = t * t;
   float far = fused(-1.72853470e-5f, t, 3.83197126e-4f);
   const float u = fused(-3.88396438e-3f, t, 2.42546219e-2f);
-  far = fused(far, s, u);
+  far = fused(far, t2, u);
   far = fused(far, t, -1.06777877e-1f);
   far = fused(far, t, -6.34846687e-1f);
   far = fused(far, t, -1.28717512e-1f);
   far = fused(far, t, -t);
-  far = with_sign(1.0f - exp_negative_f(far), x);
-  far = t > 4.0f ? with_sign(1.0f, x) : far;
+  far = with_sign(1.0f - exp_bounded(far), x);
   float near = -5.96761703e-4f;
   near = fused(near, s, 4.99119423e-3f);
   near = fused(near, s, -2.67681349e-2f);
@@ -207,7 +212,7 @@ MONEL_INLINE float erf_f(float x) {
   near = fused(near, s, -3.76125336e-1f);
   near = fused(near, s, 1.28379166e-1f);
   near = fused(near, x, x);
-  return x != x ? x : t > 0.927734375f ? far : near;
+  return a > 0.927734375f ? far : near;
 }
 
 MONEL_INLINE float erfinv_f(float x) {
@@ -280,13 +285,16 @@ MONEL_INLINE float cos_f(float x) {
   return quadrant_sin(q.rest, q.n + 1);
 }
 
-// |x|^y in double, rounded once; the sign and the special cases of C's pow by selection.
-MONEL_INLINE float pow_f(float x, float y) {
+// |x|^y in double, rounded once; free of comparisons, which keep GCC from vectorising mixed widths.
+MONEL_INLINE float pow_body(float x, float y) {
   const float a = magnitude(x);
-  const bool tiny = a < 0x1p-126f;
-  const uint32_t u = float_bits(tiny ? a * 0x1p23f : a);
+  const float lifted = a * 0x1p24f;  // exact but for what is large already
+  const bool tiny = a < 0x1p-100f;
+  const uint32_t u = float_bits(tiny ? lifted : a);
   const int32_t e = static_cast<int32_t>(u - 0x3f3504f3u) >> 23;
-  const double m = static_cast<double>(bits_float(u - (static_cast<uint32_t>(e) << 23)));
+  const float mantissa = bits_float(u - (static_cast<uint32_t>(e) << 23));
+  const float exponent = static_cast<float>(e) - (tiny ? 24.0f : 0.0f);
+  const double m = static_cast<double>(mantissa);
   const double f = (m - 1.0) / (m + 1.0), s = f * f;
   double p = 2.0 / 13;
   p = fused(p, s, 2.0 / 11);
@@ -295,11 +303,12 @@ MONEL_INLINE float pow_f(float x, float y) {
   p = fused(p, s, 2.0 / 5);
   p = fused(p, s, 2.0 / 3);
   p = fused(p, s, 2.0);
-  const double exponent = static_cast<double>(e) - (tiny ? 23.0 : 0.0);
-  double t = static_cast<double>(y) * fused(p * f, 1.4426950408889634, exponent);
-  t = t > 200.0 ? 200.0 : t < -200.0 ? -200.0 : t;
-  t = t != t ? 0.0 : t;
-  const double n = __builtin_rint(t), r = (t - n) * 0.6931471805599453;
+  double t = static_cast<double>(y) * fused(p * f, 1.4426950408889634, static_cast<double>(exponent));
+  t = t > 200.0 ? 200.0 : t;
+  t = t < -200.0 ? -200.0 : t;
+  // Adding 1.5 * 2^52 leaves the nearest whole number in the low bits.
+  const double shifted = t + 0x1.8p52;
+  const double n = shifted - 0x1.8p52, r = (t - n) * 0.6931471805599453;
   double q = 1.0 / 40320;
   q = fused(q, r, 1.0 / 5040);
   q = fused(q, r, 1.0 / 720);
@@ -309,21 +318,27 @@ MONEL_INLINE float pow_f(float x, float y) {
   q = fused(q, r, 0.5);
   q = fused(q, r, 1.0);
   q = fused(q, r, 1.0);
-  const int64_t bits = (static_cast<int64_t>(static_cast<int32_t>(n)) + 1023) << 52;
-  const float body = static_cast<float>(q * __builtin_bit_cast(double, bits));
-  const float half = y * 0.5f;
+  const uint64_t bits = __builtin_bit_cast(uint64_t, q) + (__builtin_bit_cast(uint64_t, shifted) << 52);
+  return static_cast<float>(__builtin_bit_cast(double, bits));
+}
+
+// The sign and the special cases of C's pow, by selection.
+MONEL_INLINE float pow_select(float x, float y, float body) {
+  const float a = magnitude(x), half = y * 0.5f;
   const bool whole = __builtin_rintf(y) == y;
-  const bool odd = whole && __builtin_rintf(half) != half;
+  const bool odd = whole & (__builtin_rintf(half) != half);
+  const bool up = y > 0.0f, negative = (float_bits(x) >> 31) != 0;
   float out = body;
-  out = a == 0.0f ? (y > 0.0f ? 0.0f : kInf) : out;
-  out = a == kInf ? (y > 0.0f ? kInf : 0.0f) : out;
-  out = magnitude(y) == kInf ? (a == 1.0f ? 1.0f : (a > 1.0f) == (y > 0.0f) ? kInf : 0.0f) : out;
-  const bool negative = (float_bits(x) >> 31) != 0;
-  out = negative && odd ? -out : out;
-  out = negative && a != 0.0f && a != kInf && !whole ? kNan : out;
-  out = x != x || y != y ? kNan : out;
-  out = y == 2.0f ? x * x : out;
-  return x == 1.0f || y == 0.0f ? 1.0f : out;
+  out = a == 0.0f ? (up ? 0.0f : kInf) : out;
+  out = a == kInf ? (up ? kInf : 0.0f) : out;
+  const float endless = (a > 1.0f) == up ? kInf : 0.0f;
+  out = magnitude(y) == kInf ? (a == 1.0f ? 1.0f : endless) : out;
+  out = negative & odd ? -out : out;
+  out = negative & (a != 0.0f) & (a != kInf) & !whole ? kNan : out;
+  out = (x != x) | (y != y) ? kNan : out;
+  const float square = x * x;
+  out = y == 2.0f ? square : out;
+  return (x == 1.0f) | (y == 0.0f) ? 1.0f : out;
 }
 
 }  // namespace

@@ -6,6 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from monel.backends.cpu import _kernels
+
 ALL = (
     "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64"
 ).split()
@@ -160,6 +162,16 @@ def test_scatter_leaves_its_operand_alone(run):
     x = np.zeros(3, np.float32)
     run("scatter", x, np.ones((1, 1), np.float32), np.array([1]), axes=(0,), mode="set")
     assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_scatter_writes_over_a_dying_operand_only_if_nothing_shares_it(raw, shared):
+    x = _kernels.from_bytes(np.zeros(3000, np.float32).tobytes(), (3000,), 11)
+    other = raw.call("slice", {"start": (0,), "stop": (3000,), "step": (1,)}, x) if shared else x
+    updates, index = raw.to_buffer(np.ones((1, 1), np.float32)), raw.to_buffer(np.array([1]))
+    out = raw.call("scatter", {"axes": (0,), "mode": "add"}, x, updates, index, dying=1)
+    assert raw.to_array(out)[:3].tolist() == [0, 1, 0]
+    assert raw.to_array(other)[1] == (0 if shared else 1)
 
 
 def test_scatter_names_the_index_that_is_out_of_bounds(run):

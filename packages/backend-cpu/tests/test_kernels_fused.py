@@ -10,7 +10,7 @@ FLOAT, HALF, INT, BOOL = 11, 9, 7, 0
 
 def fused(raw, nodes, operands, outputs=None, reduce=None, dying=0):
     outputs = outputs or (len(operands) + len(nodes) - 1,)
-    parameters = {"nodes": nodes, "outputs": outputs, "reduce": reduce}
+    parameters = {"nodes": nodes, "results": outputs, "reduce": reduce}
     return raw.call("fused", parameters, *operands, dying=dying)
 
 

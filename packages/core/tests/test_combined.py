@@ -51,7 +51,9 @@ def test_large_numbers_do_not_overflow():
     assert mx.logsumexp(x).item() == pytest.approx(1000.6931, rel=1e-6)
 
 
-@pytest.mark.parametrize(("x", "want"), [([-INF, -INF], -INF), ([INF, 0.0], INF), ([-INF, 2.0], 2.0)])
+@pytest.mark.parametrize(
+    ("x", "want"), [([-INF, -INF], -INF), ([INF, 0.0], INF), ([-INF, 2.0], 2.0)]
+)
 def test_logsumexp_of_infinities(x, want):
     assert mx.logsumexp(mx.array(x)).item() == want
 
@@ -59,7 +61,7 @@ def test_logsumexp_of_infinities(x, want):
 def test_softmax_of_nothing_is_nothing_and_of_a_scalar_one():
     assert mx.softmax(mx.array([])).tolist() == []
     assert mx.softmax(mx.array(3.0)).item() == 1.0
-    with pytest.raises(ValueError, match="logsumexp.*empty"):
+    with pytest.raises(ValueError, match=r"logsumexp.*empty"):
         mx.logsumexp(mx.array([]))
 
 
@@ -143,3 +145,18 @@ def test_gradients_of_norms_agree_with_those_of_their_formula(f, g):
 def test_bad_operands_of_norms_are_refused_by_name(call):
     with pytest.raises(ValueError, match="rms_norm"):
         call()
+
+
+def test_cross_entropy_is_logsumexp_minus_the_logit_of_the_target():
+    x = X[0]
+    target = np.array([2, 0, 3])
+    got = mx.fast.cross_entropy(mx.array(x.astype("float16")), mx.array(target))
+    want = np.log(np.exp(x).sum(-1)) - x[np.arange(3), target]
+    assert got.dtype is mx.float32
+    np.testing.assert_allclose(np.array(got), want, atol=2e-3)
+
+
+@pytest.mark.parametrize("target", [mx.array([[2, 0, 1]]), mx.array([2.0, 0.0, 1.0])])
+def test_bad_targets_of_cross_entropy_are_refused(target):
+    with pytest.raises(ValueError, match="cross_entropy"):
+        mx.fast.cross_entropy(single(X[0]), target)

@@ -177,6 +177,16 @@ def test_a_shapeless_reshape_to_a_fixed_shape_is_refused_elsewhere():
         c(mx.ones(6))
 
 
+def test_a_shapeless_slice_of_whole_axes_follows_and_another_is_refused():
+    c = mx.compile(lambda x: x[:, ::-1], shapeless=True)
+    assert c(mx.array([[1, 2]])).tolist() == [[2, 1]]
+    assert c(mx.array([[1, 2, 3]])).tolist() == [[3, 2, 1]]
+    part = mx.compile(lambda x: x[:2], shapeless=True)
+    assert part(mx.arange(4)).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="slice"):
+        part(mx.arange(6))
+
+
 def test_a_shapeless_function_is_traced_again_where_an_axis_becomes_1():
     c = mx.compile(mx.grad(lambda x, y: (x * y).sum()), shapeless=True)
     assert c(mx.ones((2, 3)), mx.ones((2, 3))).shape == (2, 3)

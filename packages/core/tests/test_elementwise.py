@@ -292,3 +292,13 @@ def test_every_function_takes_a_stream():
     x = mx.array([1.0, 4.0])
     assert mx.sqrt(x, stream=s).tolist() == [1.0, 2.0]
     assert mx.add(x, 1, stream=s).tolist() == [2.0, 5.0]
+
+
+def test_trunc_goes_towards_zero_and_positive_copies():
+    assert mx.trunc(mx.array([1.5, -1.5, 2.0])).tolist() == [1.0, -1.0, 2.0]
+    assert mx.trunc(mx.array([1, -2])).tolist() == [1, -2]
+    with pytest.raises(ValueError, match="trunc"):
+        mx.trunc(mx.array(1j))
+    x = mx.array([True, False])
+    y = mx.positive(x)
+    assert (y.tolist(), y.dtype, y is x) == ([True, False], mx.bool_, False)

@@ -34,7 +34,8 @@ def test_argnums_and_argnames():
 
 
 @pytest.mark.parametrize(
-    ("argnums", "error"), [(3, ValueError), (-1, ValueError), ((0, 0), ValueError), ("x", TypeError)]
+    ("argnums", "error"),
+    [(3, ValueError), (-1, ValueError), ((0, 0), ValueError), ("x", TypeError)],
 )
 def test_impossible_argnums_are_refused(argnums, error):
     with pytest.raises(error, match="grad"):
@@ -163,7 +164,7 @@ def test_jvp_returns_outputs_and_tangents():
     ],
 )
 def test_mismatched_products_are_refused(call):
-    with pytest.raises(ValueError, match="jp:|vp:"):
+    with pytest.raises(ValueError, match=r"jp:|vp:"):
         call()
 
 

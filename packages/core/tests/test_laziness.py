@@ -98,9 +98,9 @@ def test_lists_and_strings_are_no_operands():
     a = mx.array([1, 2])
     for other in ([1], "a"):
         with pytest.raises(ValueError, match="add"):
-            a + other
+            _ = a + other
         with pytest.raises(ValueError, match="less"):
-            a < other
+            _ = a < other
 
 
 def test_comparison_with_what_is_no_array_is_plain():
@@ -149,13 +149,15 @@ def test_a_reference_cycle_through_an_array_is_collected():
     class Holder:
         pass
 
-    holder = Holder()
-    holder.array = mx.ones(2)
-    holder.function = mx.grad(lambda x: (x * holder.array).sum())
-    holder.compiled = mx.compile(lambda x: x * holder.array)
-    holder.compiled(mx.ones(2))
-    reference = weakref.ref(holder)
-    del holder
+    def make():
+        holder = Holder()
+        holder.array = mx.ones(2)
+        holder.function = mx.grad(lambda x: (x * holder.array).sum())
+        holder.compiled = mx.compile(lambda x: x * holder.array)
+        holder.compiled(mx.ones(2))
+        return weakref.ref(holder)
+
+    reference = make()
     gc.collect()
     assert reference() is None
 

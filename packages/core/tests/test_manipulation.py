@@ -284,3 +284,20 @@ def test_contiguous_keeps_values():
 def test_lists_are_refused(f):
     with pytest.raises(TypeError, match="expected an array, got list"):
         f([1, 2], (2,))
+
+
+@pytest.mark.parametrize(("n", "axis"), [(0, -1), (1, -1), (2, 1), (1, 0), (5, 2)])
+def test_diff_agrees_with_numpy(n, axis):
+    x = C * C
+    same(mx.diff(mx.array(x), n, axis), np.diff(x, n, axis))
+
+
+def test_diff_of_bool_says_where_neighbours_differ():
+    assert mx.diff(mx.array([True, False, False])).tolist() == [True, False]
+
+
+def test_diff_errors():
+    with pytest.raises(ValueError, match="non-negative"):
+        mx.diff(mx.ones(3), -1)
+    with pytest.raises(IndexError, match="out of bounds"):
+        mx.diff(mx.array(1.0))

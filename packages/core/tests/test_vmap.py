@@ -17,7 +17,8 @@ def test_an_argument_with_axis_none_is_not_mapped():
 
 
 @pytest.mark.parametrize(
-    ("in_axes", "out_axes", "shape"), [(0, 0, (2, 3)), (-1, 0, (3, 2)), (0, -1, (3, 2)), (1, 1, (2, 3))]
+    ("in_axes", "out_axes", "shape"),
+    [(0, 0, (2, 3)), (-1, 0, (3, 2)), (0, -1, (3, 2)), (1, 1, (2, 3))],
 )
 def test_axes_count_from_either_end(in_axes, out_axes, shape):
     f = mx.vmap(lambda a: a * 2, in_axes=in_axes, out_axes=out_axes)

@@ -50,7 +50,7 @@ def test_an_error_in_the_function_leaves_the_model_usable():
 
 def test_a_frozen_model_has_nothing_to_differentiate():
     model = nn.Linear(2, 1).freeze()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Linear has no trainable parameters; call unfreeze"):
         nn.value_and_grad(model, lambda x: model(x).sum())(mx.ones((1, 2)))
 
 
@@ -85,6 +85,17 @@ def test_models_can_be_vmapped():
     model = nn.Linear(3, 2)
     x = mx.arange(12.0).reshape(4, 3)
     np.testing.assert_allclose(np.array(mx.vmap(model)(x)), np.array(model(x)), rtol=1e-6)
+
+
+def test_checkpoint_recomputes_with_the_same_dropout():
+    layer = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.5), nn.Linear(16, 2))
+    x, grads = mx.ones((2, 3)), []
+    for call in (layer, nn.utils.checkpoint(layer)):
+        mx.random.seed(2)
+        _, tree = nn.value_and_grad(layer, lambda a, call=call: call(a).square().sum())(x)
+        grads.append(tree_flatten(tree))
+    for (name, a), (_, b) in zip(*grads, strict=True):
+        np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -13,12 +13,14 @@ from .execute.placement import *
 from .files import *
 from .graph.handle import array
 from .interchange import *
+from .namespace import *
 from .ops.arithmetic import *
 from .ops.blocks import *
 from .ops.broadcasting import *
 from .ops.convolutions import *
 from .ops.creation import *
 from .ops.diagonals import *
+from .ops.differences import *
 from .ops.einsum import *
 from .ops.gathering import *
 from .ops.indexing import *

@@ -154,9 +154,7 @@ def _of_numbers(
     return constant(_packed(flat, dtype), shape, dtype)
 
 
-def _inferred(
-    function: str, flat: list[Any], kinds: set[type], shape: tuple[int, ...]
-) -> Any:
+def _inferred(function: str, flat: list[Any], kinds: set[type], shape: tuple[int, ...]) -> Any:
     """Return the Value of Python numbers in the dtype of the widest kind among them."""
     if any(issubclass(kind, complex) for kind in kinds):
         return constant(pack(flat, dtypes.complex64), shape, dtypes.complex64)
@@ -179,9 +177,7 @@ def _refuse(function: str, kind: type) -> None:
     )
 
 
-def _stack(
-    function: str, items: list[Any], prefix: tuple[int, ...], dtype: Dtype | None
-) -> Any:
+def _stack(function: str, items: list[Any], prefix: tuple[int, ...], dtype: Dtype | None) -> Any:
     """Join the arrays, lists and scalars in ``items``, all of one shape, under axes ``prefix``."""
     parts = [wrap(value_of(function, item, None, None)) for item in items]
     shapes = {part.shape for part in parts}

@@ -13,10 +13,10 @@ from .primitives.arguments import call_on, integer, operand, stays_open
 from .primitives.attention import Attention, Rope, causal_mask
 from .primitives.combined import LayerNorm, RmsNorm, rms_scale, standardised, wide_of
 from .primitives.convert import cast
-from .primitives.elementwise import add, multiply
+from .primitives.elementwise import add, multiply, subtract
 from .primitives.operands import to_array
 
-__all__ = ["layer_norm", "rms_norm", "rope", "scaled_dot_product_attention"]
+__all__ = ["cross_entropy", "layer_norm", "rms_norm", "rope", "scaled_dot_product_attention"]
 
 
 def _normalised(function: str, x: Any, scales: list[Any], stream: Any) -> list[Any]:
@@ -110,6 +110,42 @@ def layer_norm(
     w = _constant_row(1.0, a, stream) if w is None else w
     b = _constant_row(0.0, a, stream) if b is None else b
     return LayerNorm(eps=float(eps)).bind(a, w, b, stream=stream)
+
+
+def cross_entropy(logits: array, targets: array, *, stream: Any = None) -> Any:
+    """Return ``logsumexp(logits) - logits[target]`` along the last axis, in float32.
+
+    Args:
+      logits: Floating array of shape (..., classes).
+      targets: Integer array of shape (...): the class of each row.
+    Returns:
+      float32 array of the shape of ``targets``.
+    Raises:
+      ValueError: Shapes or dtypes do not fit.
+      IndexError: A target is no class; raised where the device checks indices.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.fast.cross_entropy(mx.array([[1.0, 2.0], [0.0, 0.0]]), mx.array([1, 0]))
+      array([0.313262, 0.693147], dtype=float32)
+    """
+    name = "cross_entropy"
+    x, classes = operand(name, logits), operand(name, targets)
+    if not x.ndim:
+        raise ShapeError(f"{name}: logits must have at least 1 dimension but got {x.value}")
+    if not x.dtype.floating:
+        raise DTypeError(f"{name}: Received unsupported logits type, {x.value}")
+    if not classes.dtype.integral:
+        raise DTypeError(f"{name}: targets must be integer class indices but got {classes.value}")
+    if classes.shape != x.shape[:-1]:
+        raise ShapeError(
+            f"{name}: targets shape {classes.shape} does not match logits shape {x.shape} with "
+            f"the last axis removed"
+        )
+    last, x = x.ndim - 1, cast(x, float32, stream)
+    total = call_on(stream, "logsumexp", x, axis=last)
+    places = call_on(stream, "expand_dims", classes, axes=(last,))
+    chosen = call_on(stream, "take_along_axis", x, places, axis=last)
+    return subtract(total, call_on(stream, "squeeze", chosen, axes=(last,)), stream)
 
 
 def rope(
@@ -254,9 +290,7 @@ def _check_fused(name: str, arrays: list[Any], stream: Any) -> None:
 def _mask(name: str, mask: Any, arrays: list[Any], stream: Any) -> Any:
     m, (q, k, _) = operand(name, mask), arrays
     if m.ndim > 4:
-        raise ShapeError(
-            f"{name}: the mask with shape {m.shape} expected to have at most rank 4"
-        )
+        raise ShapeError(f"{name}: the mask with shape {m.shape} expected to have at most rank 4")
     scores = (*q.shape[:3], k.shape[2])
     if broadcast_shapes(name, scores, m.shape) != scores:
         raise ShapeError(f"{name}: the mask {m.value} does not broadcast to {scores}")

@@ -19,7 +19,7 @@ from .graph.handle import array, wrap
 __all__ = ["asarray", "from_dlpack"]
 
 
-def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> array:
+def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> Any:
     """Convert ``a`` to an array.
 
     Args:
@@ -49,7 +49,7 @@ def check_strides(function: str, given: Any) -> None:
         )
 
 
-def from_dlpack(x: Any, /, *, copy: bool | None = None) -> array:
+def from_dlpack(x: Any, /, *, copy: bool | None = None) -> Any:
     """Return an array with the data of ``x``, an object that speaks DLPack.
 
     Args:
@@ -95,7 +95,8 @@ def host_bytes(value: Any) -> memoryview:
 def host_view(value: Any) -> memoryview | None:
     """Return the memory of ``value`` itself, writable, or None where the host can't reach it."""
     target = target_of(value)
-    return target.backend.host_view(value.buffer, value.shape, value.dtype)
+    view: memoryview | None = target.backend.host_view(value.buffer, value.shape, value.dtype)
+    return view
 
 
 def buffer(a: Any, what: str) -> memoryview:
@@ -203,7 +204,7 @@ def nest(flat: list[Any], shape: Sequence[int]) -> list[Any]:
     return flat
 
 
-def rebuild(data: bytes, shape: tuple[int, ...], dtype: Dtype) -> array:
+def rebuild(data: bytes, shape: tuple[int, ...], dtype: Dtype) -> Any:
     """Return the array that ``state`` took apart: what pickle calls."""
     return wrap(from_host(data, shape, dtype))
 

@@ -282,9 +282,7 @@ def normal(
     return made
 
 
-def bernoulli(
-    p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None
-) -> Any:
+def bernoulli(p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None) -> Any:
     """Return random bools that are True with probability ``p``.
 
     Args:
@@ -421,9 +419,7 @@ def randint(
     return cast(floor(drawn, stream=stream), out, stream)
 
 
-def permutation(
-    x: Any, axis: int = 0, key: array | None = None, stream: Any = None
-) -> Any:
+def permutation(x: Any, axis: int = 0, key: array | None = None, stream: Any = None) -> Any:
     """Return the numbers below ``x``, or the entries of an array, in random order.
 
     Args:

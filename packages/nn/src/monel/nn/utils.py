@@ -14,6 +14,14 @@ from .module import Module
 __all__ = ["average_gradients", "checkpoint", "clip_grad_norm_sharded", "value_and_grad"]
 
 
+def _holds_array(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return any(map(_holds_array, tree.values()))
+    if isinstance(tree, list):
+        return any(map(_holds_array, tree))
+    return isinstance(tree, mx.array)
+
+
 def value_and_grad(model: Module, fn: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that computes ``fn`` and its gradients by the model's parameters.
 
@@ -24,7 +32,7 @@ def value_and_grad(model: Module, fn: Callable[..., Any]) -> Callable[..., Any]:
       A function of the arguments of ``fn`` that returns what ``fn`` returns, and the gradients as
       a tree like ``model.trainable_parameters()``.
     Raises:
-      ValueError: When called, if every parameter of the model is frozen.
+      ValueError: When called, if the model has no trainable parameter.
     Example:
       >>> model = nn.Linear(2, 1, bias=False)
       >>> step = nn.value_and_grad(model, lambda x: model(x).sum())
@@ -41,7 +49,13 @@ def value_and_grad(model: Module, fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return both(model.trainable_parameters(), *args, **kwargs)
+        parameters = model.trainable_parameters()
+        if not _holds_array(parameters):
+            raise ValueError(
+                f"value_and_grad: {type(model).__name__} has no trainable parameters; "
+                "call unfreeze() on what is to be trained"
+            )
+        return both(parameters, *args, **kwargs)
 
     return wrapped
 

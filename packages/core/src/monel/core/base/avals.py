@@ -20,10 +20,6 @@ class AbstractArray(NamedTuple):
     dtype: Dtype
 
     @property
-    def aval(self) -> AbstractArray:
-        return self
-
-    @property
     def ndim(self) -> int:
         return len(self.shape)
 
@@ -41,7 +37,7 @@ class AbstractArray(NamedTuple):
 
 
 def check_shape(function: str, shape: tuple[int, ...], itemsize: int = 8) -> None:
-    """Raise ``ShapeError`` for a negative dimension, ``DimensionError`` past what is addressable."""
+    """Raise ``ShapeError`` for a negative dimension, ``DimensionError`` past 2**63 bytes."""
     size = itemsize
     for n in shape:
         if n < 0:

@@ -172,7 +172,8 @@ def from_numpy_dtype(dtype: Any) -> Dtype:
 
 
 # Promotion. Within a kind the wider wins; an unsigned meets a signed integer in the next wider
-# signed one. MLX's exceptions: uint64 with a signed integer, and bfloat16 with float16, give float32.
+# signed one. MLX's exceptions: uint64 with a signed integer, and bfloat16 with float16, give
+# float32.
 
 _INTEGER_WIDTHS = {1: int8, 2: int16, 4: int32, 8: int64}
 

@@ -1,7 +1,7 @@
 """Every exception that monel raises on purpose.
 
-Each class is also the builtin that a caller would expect, so ``except ValueError`` keeps working for
-code written against MLX.
+Each class is also the builtin that a caller would expect, so ``except ValueError`` keeps working
+for code written against MLX.
 """
 
 from __future__ import annotations

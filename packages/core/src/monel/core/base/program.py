@@ -69,7 +69,9 @@ class Program:
             if any(not 0 <= v < defined for v in operands):
                 raise ProgramError(f"equation {number} ({primitive}) uses an undefined variable")
             if outputs != tuple(range(defined, defined + len(outputs))):
-                raise ProgramError(f"equation {number} ({primitive}) defines {outputs} out of order")
+                raise ProgramError(
+                    f"equation {number} ({primitive}) defines {outputs} out of order"
+                )
             defined += len(outputs)
         if len(self.avals) != defined:
             raise ProgramError(f"{len(self.avals)} avals for {defined} variables")

@@ -282,7 +282,12 @@ class AdaptedKernel:
     __slots__ = ("broadcasts", "form", "function", "inplace", "strided")
 
     def __init__(
-        self, function: Callable[..., Any], form: str, strided: bool, broadcasts: bool, inplace: bool
+        self,
+        function: Callable[..., Any],
+        form: str,
+        strided: bool,
+        broadcasts: bool,
+        inplace: bool,
     ) -> None:
         self.function = function
         self.form = form
@@ -294,7 +299,7 @@ class AdaptedKernel:
         return NotImplemented
 
     def run(self, ctx: Any, p: Any, buffers: Sequence[Any], avals: Sequence[Any], out: Any) -> Any:
-        """Prepare the operands, call the kernel, return its result; ``out`` is the output's aval."""
+        """Prepare the operands and call the kernel; ``out`` is the output's aval."""
         backend = ctx.target.backend
         prepared = []
         for buffer, aval in zip(buffers, avals, strict=True):

@@ -148,7 +148,7 @@ def resolve_kernel(target: Any, primitive: Any, avals: Any, outs: Any) -> Any:
 
 
 def lower(program: Program, target: Any, optimise: bool) -> Program:
-    """Return ``program`` in primitives that ``target`` has kernels for, merged, folded and fused."""
+    """Return ``program`` in primitives that ``target`` has kernels for, merged and fused."""
     from .kernels import expansion_for
 
     program = decompose(program, expansion_for(target))

@@ -187,7 +187,6 @@ def copy_buffer(source: graph.Target, target: graph.Target, buffer: Any, aval: A
     return target.backend.from_host(data, aval.shape, aval.dtype, target.device)
 
 
-
 _copies: Any = WeakKeyDictionary()
 
 

@@ -219,9 +219,7 @@ def to_stream(given: Any) -> Stream:
     if isinstance(given, Device):
         check_device("stream", given)
         return stream_of(given)
-    raise TypeError(
-        f"stream: expected a Stream, Device or DeviceType, got {type(given).__name__}"
-    )
+    raise TypeError(f"stream: expected a Stream, Device or DeviceType, got {type(given).__name__}")
 
 
 def set_default_device(device: Device | DeviceType) -> None:
@@ -243,9 +241,7 @@ def as_device(function: str, device: Any) -> Device:
     if isinstance(device, str):
         return parse_device(device)
     if not isinstance(device, Device):
-        raise TypeError(
-            f"{function}: expected a Device or DeviceType, got {type(device).__name__}"
-        )
+        raise TypeError(f"{function}: expected a Device or DeviceType, got {type(device).__name__}")
     return device
 
 

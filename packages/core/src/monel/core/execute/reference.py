@@ -1,4 +1,4 @@
-"""The reference backend: every primitive by its own NumPy definition. Slow, complete, the oracle."""
+"""The reference backend: each primitive by its NumPy definition. Slow, complete, the oracle."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, dataclass_transform
 from weakref import ref
 
 from ..base.errors import MissingRuleError
+from . import handle
 from . import value as graph
 
 REGISTRY: dict[str, type[Primitive]] = {}
@@ -130,6 +131,14 @@ class Primitive(metaclass=PrimitiveMeta):
         """Compute with NumPy: the meaning of the primitive."""
         raise MissingRuleError(f"{self.name} has no reference")
 
+    def replayed(self, old: Any, new: Any) -> Any:
+        """Return the primitive for operands of avals ``new`` where it was recorded for ``old``.
+
+        What a ``shape_dependent`` primitive can't carry over it refuses with ShapeError; ``abstract``
+        is asked afterwards in any case.
+        """
+        return self
+
     decompose: ClassVar[Any] = None
     jvp: ClassVar[Any] = None
     vjp: ClassVar[Any] = None
@@ -143,7 +152,7 @@ class Primitive(metaclass=PrimitiveMeta):
 
     @classmethod
     def source_of(cls, rule: str) -> str | None:
-        """Return where a rule comes from: written, derived, decomposed, declared absent, or None."""
+        """Return where a rule comes from: written, derived, decomposed, declared absent; or None."""
         found = getattr(cls, rule, None)
         if found is not None and found is not getattr(Primitive, rule):
             owner = next(c for c in cls.__mro__ if rule in c.__dict__)
@@ -177,21 +186,20 @@ def apply(primitive: Any, operands: tuple, stream: Any = None) -> Any:
     """Record ``primitive`` on ``operands``, which are arrays; return arrays."""
     values = tuple([operand.value for operand in operands])
     made = record_values(primitive, values, stream)
-    wrap = graph.slots.array
-    if isinstance(made, tuple):
-        return tuple([wrap(v) for v in made])
-    return wrap(made)
+    if type(made) is tuple:
+        return tuple([handle.wrap(v) for v in made])
+    return handle.wrap(made)
 
 
 def record_values(primitive: Any, values: tuple, stream: Any = None) -> Any:
     """Record ``primitive`` on Values; return the Value, or a tuple for several outputs."""
     out = primitive.abstract(*values)
     if stream is None:
-        stream = graph.slots.stream
+        stream = graph._slots.stream
         if stream is None:
-            stream = graph.slots.current_stream()
+            stream = graph._slots.current_stream()
     else:
-        stream = graph.slots.to_stream(stream)
+        stream = graph._slots.to_stream(stream)
     trace = graph.outermost(values)
     several = type(out) is tuple
     first = out[0] if several else out
@@ -199,8 +207,8 @@ def record_values(primitive: Any, values: tuple, stream: Any = None) -> Any:
     made = graph.record(primitive, values, first.shape, dtype, first.size, stream, trace)
     if primitive.effect and trace is not None:
         trace.effects.append(made)
-    if graph.slots.listeners is not None:
-        graph.slots.listeners(made)
+    if graph._slots.listeners is not None:
+        graph._slots.listeners(made)
     if not several:
         return made
     outputs = tuple(

@@ -98,6 +98,9 @@ cdef Py_ssize_t _repeats(tuple operands, Py_ssize_t i)
 @cython.locals(value=Value, operand=Value, operands=tuple, stack=list, ready=bint)
 cpdef evaluate(Value root)
 
+@cython.locals(operands=tuple, operand=Value)
+cdef bint _run_alone(Value root) except -1
+
 @cython.locals(target=Target)
 cdef tuple _try_fuse(Value value, tuple operands)
 

@@ -351,18 +351,8 @@ def evaluate(root: Any) -> None:
     """Compute ``root`` and all that it needs, one kernel call a Value, on the calling thread."""
     if root.buffer is not None:
         return
-    if root.state is None and root.size < FUSION_SIZE:
-        # The common case of one small operation on arrays that are there needs no walk.
-        operands = root.operands
-        ready = True
-        for operand in operands:
-            if operand.buffer is None or operand.size >= FUSION_SIZE:
-                ready = False
-                break
-        operand = None
-        if ready:
-            run(root, operands, _CLAIMED)
-            return
+    if root.state is None and root.size < FUSION_SIZE and _run_alone(root):
+        return
     stack = [root]
     while stack:
         value = stack[-1]
@@ -387,6 +377,17 @@ def evaluate(root: Any) -> None:
             stack.pop()
             if value.buffer is None:
                 run(value, operands, stack)
+
+
+def _run_alone(root: Any) -> bool:
+    """Run one small operation on operands that are there, which needs no walk."""
+    operands = root.operands
+    for operand in operands:
+        if operand.buffer is None or operand.size >= FUSION_SIZE:
+            return False
+    operand = None
+    run(root, operands, _CLAIMED)
+    return True
 
 
 def _settle(value: Any, stack: list) -> None:

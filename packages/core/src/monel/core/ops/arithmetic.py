@@ -9,11 +9,20 @@ from ..base.dtypes import bool_, complex64, finfo
 from ..base.errors import ShapeError
 from ..graph.handle import wrap
 from ..primitives.arguments import call_on, operand
-from ..primitives.compare import equal, isfinite, isnan, less_equal, logical_and, logical_or, where
+from ..primitives.compare import (
+    equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_or,
+    where,
+)
 from ..primitives.create import constant, pack
 from ..primitives.elementwise import add, maximum, minimum, multiply, subtract
-from ..primitives.operands import as_floating, meeting, to_array
-from ..primitives.unary import abs, imag, real
+from ..primitives.operands import as_floating, check_real, meeting, to_array
+from ..primitives.unary import abs, ceil, floor, imag, real
 
 __all__ = [
     "allclose",
@@ -22,7 +31,9 @@ __all__ = [
     "degrees",
     "isclose",
     "nan_to_num",
+    "positive",
     "radians",
+    "trunc",
 ]
 
 
@@ -234,3 +245,43 @@ def _finite(x: Any, nan: float, posinf: float | None, neginf: float | None, stre
     y = where(isnan(x, stream), float(nan), x, stream=stream)
     y = where(equal(x, math.inf, stream), high, y, stream=stream)
     return where(equal(x, -math.inf, stream), low, y, stream=stream)
+
+
+def positive(a: Any, /, *, stream: Any = None) -> Any:
+    """Return ``+a``: the same elements in another array.
+
+    Args:
+      a: Array of any shape and dtype.
+    Returns:
+      Array of the shape and dtype of ``a``.
+    Raises:
+      TypeError: ``a`` is no array.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.positive(mx.array([1, -2]))
+      array([1, -2], dtype=int32)
+    """
+    return call_on(stream, "copy", operand("positive", a))
+
+
+def trunc(a: Any, /, *, stream: Any = None) -> Any:
+    """Return the nearest integer towards zero of each element, in the same dtype.
+
+    Args:
+      a: Array of any shape, not complex.
+    Returns:
+      Array of the shape and dtype of ``a``.
+    Raises:
+      TypeError: ``a`` is no array.
+      ValueError: ``a`` is complex.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.trunc(mx.array([1.5, -1.5]))
+      array([1, -1], dtype=float32)
+    """
+    x = operand("trunc", a)
+    check_real("trunc", x)
+    if not x.dtype.floating:
+        return call_on(stream, "copy", x)
+    up, down = ceil(x, stream=stream), floor(x, stream=stream)
+    return where(less(x, 0.0, stream), up, down, stream=stream)

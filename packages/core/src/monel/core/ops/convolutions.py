@@ -149,9 +149,7 @@ def conv1d(
       >>> mx.conv1d(mx.ones((1, 5, 2)), mx.ones((4, 3, 2)), stride=2).shape
       (1, 2, 4)
     """
-    return _plain(
-        "conv1d", input, weight, 1, stride, padding, dilation, groups, stream
-    )
+    return _plain("conv1d", input, weight, 1, stride, padding, dilation, groups, stream)
 
 
 def conv2d(
@@ -184,9 +182,7 @@ def conv2d(
       >>> mx.conv2d(mx.ones((1, 5, 5, 2)), mx.ones((4, 3, 3, 2)), stride=2).shape
       (1, 2, 2, 4)
     """
-    return _plain(
-        "conv2d", input, weight, 2, stride, padding, dilation, groups, stream
-    )
+    return _plain("conv2d", input, weight, 2, stride, padding, dilation, groups, stream)
 
 
 def conv3d(
@@ -219,9 +215,7 @@ def conv3d(
       >>> mx.conv3d(mx.ones((1, 5, 5, 5, 2)), mx.ones((4, 3, 3, 3, 2)), stride=2).shape
       (1, 2, 2, 2, 4)
     """
-    return _plain(
-        "conv3d", input, weight, 3, stride, padding, dilation, groups, stream
-    )
+    return _plain("conv3d", input, weight, 3, stride, padding, dilation, groups, stream)
 
 
 def conv_transpose1d(

@@ -88,9 +88,7 @@ def _without(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
     return shape[:axis] + (n,) + shape[axis + 1 :]
 
 
-def take_along_axis(
-    a: Any, /, indices: Any, axis: int | None = -1, *, stream: Any = None
-) -> Any:
+def take_along_axis(a: Any, /, indices: Any, axis: int | None = -1, *, stream: Any = None) -> Any:
     """Return entry ``indices[..., k, ...]`` of each line of ``a`` along ``axis``.
 
     Args:
@@ -181,9 +179,7 @@ def _windows(start: Any, axes: tuple[int, ...], sizes: tuple[int, ...], stream: 
     return found
 
 
-def slice(
-    a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any = None
-) -> Any:
+def slice(a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any = None) -> Any:
     """Return the part of ``a`` of shape ``slice_size`` that begins where an array says.
 
     Args:
@@ -216,9 +212,7 @@ def slice(
     return Transpose(axes=tuple(order)).bind(made, stream=stream)
 
 
-def slice_update(
-    a: Any, update: Any, start_indices: Any, axes: Any, *, stream: Any = None
-) -> Any:
+def slice_update(a: Any, update: Any, start_indices: Any, axes: Any, *, stream: Any = None) -> Any:
     """Return ``a`` with ``update`` written where an array says.
 
     Args:

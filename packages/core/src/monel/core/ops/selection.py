@@ -252,6 +252,8 @@ class Selection:
         return Squeeze(axes=self.new).bind(update) if self.new else update
 
     def _scatter(self, part: Any, update: Any, mode: str) -> Any:
+        if not update.size:
+            return part
         if self.place and self.lead:
             moved = range(self.place, self.place + self.lead)
             rest = [a for a in range(update.ndim) if a not in moved]

@@ -160,22 +160,12 @@ graph.install(fuse=fuse_value)
 
 def fuse_program(program: Program, fusion: Any) -> Program:
     """Return ``program`` with runs of large elementwise equations fused."""
-    consumers: dict[int, list[int]] = {}
-    for number, equation in enumerate(program.equations):
-        for v in equation.operands:
-            consumers.setdefault(v, []).append(number)
-    outputs = set(program.outputs)
-    maker = {v: n for n, e in enumerate(program.equations) for v in e.outputs}
-    grouped: set[int] = set()
+    groups = _Groups(program, fusion)
     fused: dict[int, tuple[Fused, list[int]]] = {}
     for number in range(len(program.equations) - 1, -1, -1):
-        if number in grouped:
-            continue
-        found = _group_equations(program, number, fusion, consumers, outputs, maker, grouped)
+        found = None if number in groups.taken else groups.ending_at(number)
         if found is not None:
-            group, primitive, operands = found
-            grouped.update(group)
-            fused[number] = (primitive, operands)
+            fused[number] = found
     if not fused:
         return program
     rewriter = Rewriter(program)
@@ -185,74 +175,88 @@ def fuse_program(program: Program, fusion: Any) -> Program:
             named = tuple([rewriter.env[v] for v in operands])
             (out,) = equation.outputs
             (rewriter.env[out],) = rewriter.add(primitive, named, [program.avals[out]])
-        elif number not in grouped:
+        elif number not in groups.taken:
             rewriter.copy(equation)
     return rewriter.finish()
 
 
-def _group_equations(
-    program: Program, number: int, fusion: Any, consumers: Any, outputs: Any, maker: Any, taken: Any
-) -> Any:
-    primitive, operands, outs = program.equations[number]
-    reduce = None
-    root = number
-    if primitive.name in fusion.reductions and len(operands) == 1:
-        inner = maker.get(operands[0])
-        if inner is None or inner in taken or operands[0] in outputs:
-            return None
-        if consumers[operands[0]] != [number]:
-            return None
-        root, reduce = inner, (primitive.name, primitive.axes)
-        outs = program.equations[inner].outputs
-    shape = program.avals[outs[0]].shape
+class _Groups:
+    """Finds runs of equations to fuse, from the last equation back."""
 
-    def takes(n: int) -> bool:
-        p, ops, o = program.equations[n]
-        aval = program.avals[o[0]]
+    def __init__(self, program: Program, fusion: Any) -> None:
+        self.program = program
+        self.fusion = fusion
+        self.outputs = set(program.outputs)
+        self.consumers: dict[int, list[int]] = {}
+        self.maker: dict[int, int] = {}
+        self.taken: set[int] = set()
+        for number, equation in enumerate(program.equations):
+            for v in equation.operands:
+                self.consumers.setdefault(v, []).append(number)
+            for v in equation.outputs:
+                self.maker[v] = number
+
+    def ending_at(self, number: int) -> tuple[Fused, list[int]] | None:
+        """Return the fused equation that ends with ``number`` and its operands, or None."""
+        root, reduce = self._root(number)
+        if root is None:
+            return None
+        limit = self.fusion.max_nodes
+        while limit > 0:
+            order = self._members(root, limit)
+            inputs = self._inputs(order)
+            if len(inputs) <= self.fusion.max_operands:
+                break
+            limit = len(order) // 2
+        if limit == 0 or len(order) < (2 if reduce is None else 1):
+            return None
+        nodes = []
+        for n in order:
+            p, ops, (out,) = self.program.equations[n]
+            nodes.append((out, p, ops, self.program.avals[out].dtype))
+        self.taken.update(order, [number])
+        return build(nodes, inputs, reduce), inputs
+
+    def _root(self, number: int) -> tuple[int | None, Any]:
+        """Return the last elementwise equation and the reduction that follows it, if any."""
+        primitive, operands, _ = self.program.equations[number]
+        if primitive.name not in self.fusion.reductions or len(operands) != 1:
+            return (number if self._takes(number, None) else None), None
+        inner = self.maker.get(operands[0])
+        alone = operands[0] not in self.outputs and self.consumers[operands[0]] == [number]
+        if inner is None or not alone or not self._takes(inner, None):
+            return None, None
+        return inner, (primitive.name, primitive.axes)
+
+    def _takes(self, n: int, shape: Any) -> bool:
+        primitive, operands, outs = self.program.equations[n]
+        aval = self.program.avals[outs[0]]
         return (
-            n not in taken
-            and len(o) == 1
-            and bool(ops)
-            and p.name in fusion.operations
-            and aval.shape == shape
-            and aval.size >= fusion.min_size
+            n not in self.taken
+            and len(outs) == 1
+            and bool(operands)
+            and primitive.name in self.fusion.operations
+            and (shape is None or aval.shape == shape)
+            and aval.size >= self.fusion.min_size
         )
 
-    if not takes(root):
-        return None
-    members = {root}
-    order: list[int] = []
-    inputs: list[int] = []
-    pending = {root}
-    while pending:
-        n = max(pending)
-        pending.discard(n)
-        order.append(n)
-        for v in program.equations[n].operands:
-            m = maker.get(v)
-            if m is not None and m in members:
-                continue
-            joins = (
-                m is not None
-                and takes(m)
-                and v not in outputs
-                and all(c in members for c in consumers[v])
-                and len(members) < fusion.max_nodes
-            )
-            if joins:
-                assert m is not None
-                members.add(m)
-                pending.add(m)
-    order.reverse()
-    made = {program.equations[n].outputs[0] for n in order}
-    for n in order:
-        for v in program.equations[n].operands:
-            if v not in made and v not in inputs:
-                inputs.append(v)
-    if len(inputs) > fusion.max_operands or len(order) < (2 if reduce is None else 1):
-        return None
-    nodes = []
-    for n in order:
-        p, ops, (out,) = program.equations[n]
-        nodes.append((out, p, ops, program.avals[out].dtype))
-    return {*order, number}, build(nodes, inputs, reduce), inputs
+    def _members(self, root: int, limit: int) -> list[int]:
+        """Return the group of ``root``, oldest first: what only members consume may join."""
+        shape = self.program.avals[self.program.equations[root].outputs[0]].shape
+        members, pending = {root}, {root}
+        while pending:
+            n = max(pending)
+            pending.discard(n)
+            for v in self.program.equations[n].operands:
+                m = self.maker.get(v)
+                if m is None or m in members or v in self.outputs or len(members) >= limit:
+                    continue
+                if self._takes(m, shape) and all(c in members for c in self.consumers[v]):
+                    members.add(m)
+                    pending.add(m)
+        return sorted(members)
+
+    def _inputs(self, order: list[int]) -> list[int]:
+        made = {self.program.equations[n].outputs[0] for n in order}
+        used = [v for n in order for v in self.program.equations[n].operands if v not in made]
+        return list(dict.fromkeys(used))

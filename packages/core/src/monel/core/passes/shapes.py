@@ -18,7 +18,11 @@ def with_shapes(program: Program, in_avals: Sequence[AbstractArray]) -> Program:
     avals.extend(program.avals[program.inputs : program.inputs + len(program.constants)])
     equations = []
     for primitive, operands, outputs in program.equations:
-        out = primitive.abstract(*[avals[v] for v in operands])
+        old = [program.avals[v] for v in operands]
+        new = [avals[v] for v in operands]
+        if primitive.shape_dependent and old != new:
+            primitive = primitive.replayed(old, new)
+        out = primitive.abstract(*new)
         avals.extend(out if type(out) is tuple else (out,))
         equations.append(Equation(primitive, operands, outputs))
     return Program(

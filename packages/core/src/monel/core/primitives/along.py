@@ -77,7 +77,7 @@ class TakeAlongAxis(Primitive, name="take_along_axis", export_name="GatherAxis")
 
         x = rng.standard_normal((3, 4)).astype("float32")
         yield Sample(cls(1), (x, np.array([[0, 3], [-1, 1], [2, 2]], "int32")))
-        yield Sample(cls(0), (x, np.array([[2, 0, 1, -3]], "uint32").astype("int64")))
+        yield Sample(cls(0), (x, np.array([[2, 0, 1, -3]], "int64")))
         yield Sample(cls(0), (x[:, 0], np.array([1, 1, 0, 2, 2], "uint32")))
 
 
@@ -107,6 +107,8 @@ class PutAlongAxis(Primitive, name="put_along_axis", export_name="ScatterAxis"):
         return out
 
     def decompose(self, x: Any, indices: Any, values: Any) -> Any:
+        if not indices.size:
+            return x
         axes = tuple(range(x.ndim))
         wide = call("expand_dims", values, axes=tuple(range(x.ndim, 2 * x.ndim)))
         return Scatter(axes, self.mode).bind(x, wide, *grid(self.axis, indices))

@@ -14,6 +14,7 @@ from ..graph.primitive import Primitive, Sample, call
 from . import derive
 from .arguments import stays_open
 from .combined import wide_of
+from .conv import divided
 from .convert import cast
 from .elementwise import add, multiply, subtract
 from .exponential import exp
@@ -113,9 +114,8 @@ class Attention(Primitive, name="sdpa", export_name="ScaledDotProductAttention")
         ):
             return NotImplemented
         moved = [move_axis(x, d, 0) for x, d in zip(operands[:3], dims)]
-        size = moved[0].shape[0]
         out = self.bind(*[flatten_axes(x, 0, 1) for x in moved], *operands[3:])
-        return unflatten_axis(out, 0, (size, -1)), 0
+        return divided(out, moved[0]), 0
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

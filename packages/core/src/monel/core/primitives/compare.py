@@ -258,7 +258,6 @@ _IS_FINITE = IsFinite()
 _WHERE = Where()
 
 
-
 def _is_infinity(function: str, a: Any, infinity: float, stream: Any) -> Any:
     x = to_array(function, a)
     if not x.dtype.inexact:

@@ -10,11 +10,12 @@ from ..base.avals import AbstractArray, check_shape
 from ..base.dtypes import float32
 from ..base.errors import DTypeError, ShapeError
 from ..graph.primitive import Primitive, Sample, call
+from .arguments import stays_open
 from .convert import cast
 from .elementwise import add
 from .flatten import flatten_axes, unflatten_axis
 from .kinds import move_axis, scalar_like
-from .shape import flip_axes
+from .shape import flip_axes, reshape_like
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,8 +172,7 @@ class Conv(Primitive, name="conv", export_name="Convolution"):
         (x, w), (dx, dw) = operands, dims
         if dw is None:
             x = move_axis(x, dx, 0)
-            out = self.bind(flatten_axes(x, 0, 1), w)
-            return unflatten_axis(out, 0, (x.shape[0], -1)), 0
+            return divided(self.bind(flatten_axes(x, 0, 1), w), x), 0
         w = move_axis(w, dw, 0)
         size = w.shape[0]
         if dx is not None:
@@ -215,6 +215,18 @@ class Conv(Primitive, name="conv", export_name="Convolution"):
         ]:
             operands = tuple(rng.standard_normal(s).astype("float32") for s in (x, w))
             yield Sample(p, operands, tolerance=4.0)
+
+
+def divided(made: Any, like: Any) -> Any:
+    """Divide axis 0 of ``made`` into two, as long as the first two axes of ``like``."""
+    if not stays_open(like):
+        return unflatten_axis(made, 0, (like.shape[0], -1))
+    lead, rest = like, call("select", made, axis=0, index=0)
+    for axis in reversed(range(2, like.ndim)):
+        lead = call("select", lead, axis=axis, index=0)
+    lead = call("expand_dims", lead, axes=tuple(range(2, 2 + rest.ndim)))
+    witness = add(lead, call("expand_dims", rest, axes=(0, 1)))
+    return reshape_like(made, witness)
 
 
 def _check_channels(x: Any, w: Any, groups: int) -> None:

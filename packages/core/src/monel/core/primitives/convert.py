@@ -218,7 +218,9 @@ def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> Any:
     value = a.value if type(a) is array else graph.slots.coerce("astype", a, None)
     if not isinstance(dtype, Dtype):
         raise TypeError(f"astype: dtype must be a Dtype, got {type(dtype).__name__}")
-    return wrap(value) if value.dtype is dtype else Cast(dtype=dtype).bind(wrap(value), stream=stream)
+    return (
+        wrap(value) if value.dtype is dtype else Cast(dtype=dtype).bind(wrap(value), stream=stream)
+    )
 
 
 def view(a: Any, dtype: Dtype, stream: Any = None) -> Any:

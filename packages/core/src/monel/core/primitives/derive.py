@@ -43,9 +43,7 @@ def tracer(value: Any, trace: Any) -> Any:
     mark = trace
     if value.trace is not None and value.trace.open:
         mark = value.trace
-    made = graph.record(
-        Identity(), (value,), value.shape, value.dtype, value.size, stream, mark
-    )
+    made = graph.record(Identity(), (value,), value.shape, value.dtype, value.size, stream, mark)
     if value.buffer is not None and value.stream is stream:
         made.buffer = value.buffer
         if mark is not None:
@@ -380,9 +378,12 @@ def batch_of(p: Any, operands: Any, dims: Any) -> Any:
             return found
     if p.decompose is not None:
         inputs = []
+        trace = graph.outermost(tuple([x.value for x in operands]))
+        # Only where shapes must stay open does the decomposition have to know its trace.
+        mark = trace if trace is not None and trace.shapeless else None
         for x, d in zip(operands, dims, strict=True):
             shape_ = x.shape if d is None else x.shape[:d] + x.shape[d + 1 :]
-            inputs.append(placeholder(shape_, x.dtype, None, x.value.stream))
+            inputs.append(placeholder(shape_, x.dtype, mark, x.value.stream))
         made = _as_tuple(p.decompose(*[wrap(v) for v in inputs]))
         pairs = batched([m.value for m in made], inputs, operands, dims)
         if p.outputs == 1:

@@ -50,6 +50,17 @@ def check_indexed(function: str, axes: tuple[int, ...], x: Any, count: int) -> N
         raise AxisError(f"{function}: axes {axes} do not fit {count} index arrays into {x}")
 
 
+def fits(sizes: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    """Return whether slices of ``sizes`` fit into ``shape``.
+
+    Along an indexed axis that is empty a slice of 1 does, too: no index can name it.
+    """
+    if len(sizes) != len(shape):
+        return False
+    pairs = enumerate(zip(sizes, shape, strict=True))
+    return all(0 <= m <= n or (m == 1 and axis in axes) for axis, (m, n) in pairs)
+
+
 def starts(function: str, indices: Any, axes: Any, x: np.ndarray, sizes: Any) -> list[np.ndarray]:
     """Return the indices with negative ones wrapped; OutOfBoundsError where one does not fit."""
     import numpy as np
@@ -102,14 +113,28 @@ class Gather(Primitive, name="gather"):
 
     def abstract(self, x: Any, *indices: Any) -> AbstractArray:
         check_indexed("gather", self.axes, x, len(indices))
-        if len(self.slice_sizes) != x.ndim or any(
-            not 0 <= m <= n for m, n in zip(self.slice_sizes, x.shape, strict=True)
-        ):
+        if not fits(self.slice_sizes, x.shape, self.axes):
             raise ShapeError(f"gather: slices of {self.slice_sizes} do not fit into {x}")
         return AbstractArray(index_shape("gather", indices) + self.slice_sizes, x.dtype)
 
+    def replayed(self, old: Any, new: Any) -> Gather:
+        """Whole axes stay whole, and indexed ones keep their slices of 1."""
+        sizes = []
+        for axis, (n, m, size) in enumerate(
+            zip(old[0].shape, new[0].shape, self.slice_sizes, strict=True)
+        ):
+            whole = size == n and axis not in self.axes
+            if n != m and not whole and size != 1:
+                raise ShapeError(
+                    f"gather: slices of {size} of axis {axis} were recorded for length {n} and "
+                    f"can't be replayed at length {m}; compile without shapeless=True"
+                )
+            sizes.append(m if whole else size)
+        return Gather(self.axes, tuple(sizes))
+
     def reference(self, x: np.ndarray, *indices: np.ndarray) -> np.ndarray:
-        return x[places("gather", x, indices, self.axes, self.slice_sizes)]
+        found: np.ndarray = x[places("gather", x, indices, self.axes, self.slice_sizes)]
+        return found
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
         x, *indices = operands
@@ -153,9 +178,7 @@ def broadcast_rank(indices: Any) -> tuple[int, ...]:
 
 def batch_first(indices: Any, dims: Any) -> list[Any]:
     """Move the batch axis of index arrays first and fill ranks, so that they broadcast again."""
-    rank = max(
-        x.ndim - (d is not None) for x, d in zip(indices, dims, strict=True)
-    )
+    rank = max(x.ndim - (d is not None) for x, d in zip(indices, dims, strict=True))
     moved = []
     for x, d in zip(indices, dims, strict=True):
         if d is not None:
@@ -193,9 +216,7 @@ class Scatter(Primitive, name="scatter"):
             raise DTypeError(f"scatter: updates {updates} must have the dtype of {x}")
         lead = index_shape("scatter", indices)
         slice_shape = updates.shape[len(lead) :]
-        if updates.shape[: len(lead)] != lead or len(slice_shape) != x.ndim or any(
-            m > n for m, n in zip(slice_shape, x.shape, strict=True)
-        ):
+        if updates.shape[: len(lead)] != lead or not fits(slice_shape, x.shape, self.axes):
             raise ShapeError(
                 f"scatter: updates {updates} must have the shape {lead} of the indices, "
                 f"followed by a slice of {x}"

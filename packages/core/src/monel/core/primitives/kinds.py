@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ..base.avals import AbstractArray
 from ..base.dtypes import float32
-from ..base.errors import DTypeError, ShapeError
+from ..base.errors import DTypeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..graph.operators import broadcast_shapes
@@ -54,7 +54,9 @@ class Elementwise(Primitive):
         """Raise ``DTypeError`` unless ``takes`` admits the dtype of ``operand``."""
         dtype = operand.dtype
         if self.takes == "inexact" and not dtype.inexact:
-            raise DTypeError(f"{self.function}: expected a floating or complex dtype, got {operand}")
+            raise DTypeError(
+                f"{self.function}: expected a floating or complex dtype, got {operand}"
+            )
         if self.takes == "real" and dtype.name == "complex64":
             raise DTypeError(f"{self.function}: complex64 is not ordered, got {operand}")
         if self.takes == "bits" and dtype.inexact:
@@ -103,9 +105,7 @@ def align(operands: Any, dims: Any) -> tuple[list[Any], int]:
         ((ndim, d),) = batched
         if all(n < ndim - d for n in others):
             return list(operands), d
-    rank = max(
-        [x.ndim - 1 for x, d in zip(operands, dims, strict=True) if d is not None] + others
-    )
+    rank = max([x.ndim - 1 for x, d in zip(operands, dims, strict=True) if d is not None] + others)
     moved = []
     for x, d in zip(operands, dims, strict=True):
         if d is not None:
@@ -126,9 +126,7 @@ def unbroadcast(ct: Any, like: Any) -> Any:
     if ct.shape == like.shape:
         return ct
     lead = ct.ndim - like.ndim
-    ones = [
-        lead + i for i, n in enumerate(like.shape) if n == 1 and ct.shape[lead + i] != 1
-    ]
+    ones = [lead + i for i, n in enumerate(like.shape) if n == 1 and ct.shape[lead + i] != 1]
     summed = call("sum", ct, axes=tuple(range(lead)) + tuple(ones))
     return call("expand_dims", summed, axes=tuple(i - lead for i in ones)) if ones else summed
 
@@ -159,12 +157,6 @@ class View(Primitive):
     linear: ClassVar[str | None] = "joint"
 
 
-def check_rank(function: str, operand: Any, rank: int) -> None:
-    """Raise ``ShapeError`` unless ``operand`` has ``rank`` dimensions."""
-    if len(operand.shape) != rank:
-        raise ShapeError(f"{self.function}: expected {rank} dimensions, got {operand}")
-
-
 def scalar_like(number: Any, like: Any) -> Any:
     """Return the scalar array ``number`` of exactly the dtype of ``like``."""
     value = graph.slots.scalar("scalar", number, like.dtype)
@@ -172,9 +164,7 @@ def scalar_like(number: Any, like: Any) -> Any:
     return made if value.dtype is like.dtype else call("cast", made, dtype=like.dtype)
 
 
-def unary(
-    primitive: Any, function: str, a: Any, stream: Any = None, floating: bool = False
-) -> Any:
+def unary(primitive: Any, function: str, a: Any, stream: Any = None, floating: bool = False) -> Any:
     """Record a unary elementwise primitive; ``floating`` casts integers and bool to float32."""
     value = a.value if type(a) is array else graph.slots.coerce(function, a, None)
     if floating and not value.dtype.inexact:

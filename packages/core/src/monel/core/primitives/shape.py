@@ -77,6 +77,12 @@ class ReshapeLike(View, name="reshape_like"):
     def decompose(self, x: Any, like: Any) -> Any:
         return Reshape(shape=like.shape).bind(x)
 
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x, like), (d, e) = operands, dims
+        if d is None or e is None:
+            return NotImplemented
+        return self.bind(move_axis(x, d, 0), move_axis(like, e, 0)), 0
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         x = rng.standard_normal((2, 6)).astype("float32")
@@ -179,6 +185,18 @@ class BroadcastLike(View, name="broadcast_like"):
     def decompose(self, x: Any, like: Any) -> Any:
         return Broadcast(shape=like.shape).bind(x)
 
+    def batch(self, operands: Any, dims: Any) -> Any:
+        (x, like), (d, e) = operands, dims
+        if e is None:
+            return NotImplemented
+        like = move_axis(like, e, 0)
+        if d is not None:
+            x = move_axis(x, d, 0)
+            missing = like.ndim - x.ndim
+            if missing:
+                x = ExpandDims(axes=tuple(range(1, 1 + missing))).bind(x)
+        return self.bind(x, like), 0
+
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
         x = rng.standard_normal((3, 1)).astype("float32")
@@ -257,7 +275,7 @@ class Squeeze(View, name="squeeze"):
 
 
 class Select(View, name="select"):
-    """The entry at ``index`` of ``axis``, which disappears: what ``a[i]`` and ``a[:, j]`` record."""
+    """The entry at ``index`` of ``axis``, which disappears: what ``a[i]`` and ``a[:, j]`` are."""
 
     axis: int
     index: int
@@ -311,7 +329,9 @@ class Slice(View, name="slice"):
 
     def abstract(self, x: Any) -> AbstractArray:
         if not len(self.start) == len(self.stop) == len(self.step) == x.ndim:
-            raise ShapeError(f"slice: start, stop and step must have one entry for each axis of {x}")
+            raise ShapeError(
+                f"slice: start, stop and step must have one entry for each axis of {x}"
+            )
         shape = []
         for n, a, b, s in zip(x.shape, self.start, self.stop, self.step, strict=True):
             length = max(0, -(-(b - a) // s))
@@ -324,6 +344,24 @@ class Slice(View, name="slice"):
     def reference(self, x: np.ndarray) -> np.ndarray:
         parts = zip(self.start, self.stop, self.step, strict=True)
         return x[tuple(slice(a, None if b < 0 else b, s) for a, b, s in parts)]
+
+    def replayed(self, old: Any, new: Any) -> Slice:
+        """Whole axes stay whole, forwards or backwards; a part of an axis has a fixed length."""
+        parts = []
+        axes = zip(old[0].shape, new[0].shape, self.start, self.stop, self.step, strict=True)
+        for axis, (n, m, a, b, s) in enumerate(axes):
+            if n == m:
+                parts.append((a, b, s))
+            elif (a, b, s) == (0, n, 1):
+                parts.append((0, m, 1))
+            elif (a, b, s) == (n - 1, -1, -1):
+                parts.append((m - 1, -1, -1))
+            else:
+                raise ShapeError(
+                    f"slice: {a}:{b}:{s} of axis {axis} was recorded for length {n} and can't be "
+                    f"replayed at length {m}; compile without shapeless=True"
+                )
+        return Slice(*[tuple(column) for column in zip(*parts, strict=True)])
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
         return _unslice(ct, self.start, self.step, operands[0])

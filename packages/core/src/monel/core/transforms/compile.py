@@ -288,5 +288,3 @@ def _renewed(old: Any, structure: Any, supply: Any) -> Any:
         _assign(old, structure, supply)
         return old
     return unflatten(structure, supply)
-
-

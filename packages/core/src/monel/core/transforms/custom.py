@@ -307,9 +307,7 @@ class _Call:
                 raise ShapeError(
                     f"custom_function.vmap: axis {d} is invalid for an output of shape {x.shape}"
                 )
-        return made, [
-            None if d is None else d % x.ndim for x, d in zip(made, axes, strict=True)
-        ]
+        return made, [None if d is None else d % x.ndim for x, d in zip(made, axes, strict=True)]
 
 
 def _match(rule: str, structure: Any, tree: Any, found: list[Any]) -> None:
@@ -352,4 +350,6 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
             return fun(*args, **kwargs)
         return record_body(Checkpoint, "checkpoint", fun, args, kwargs, lambda *_: None)
 
-    return functools.wraps(fun, updated=())(checkpointed) if hasattr(fun, "__name__") else checkpointed
+    return (
+        functools.wraps(fun, updated=())(checkpointed) if hasattr(fun, "__name__") else checkpointed
+    )

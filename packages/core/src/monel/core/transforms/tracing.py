@@ -30,6 +30,8 @@ def tracing() -> bool:
 @contextmanager
 def open_trace(name: str, shapeless: bool = False) -> Iterator[Trace]:
     """Open a trace for the calling thread; the walk over it belongs inside the block."""
+    # What is traced inside a trace of open shapes keeps them open, too.
+    shapeless = shapeless or bool(_open.stack and _open.stack[-1].shapeless)
     trace = Trace(name, len(_open.stack), shapeless)
     _open.stack.append(trace)
     try:
@@ -72,9 +74,7 @@ def _check_tree(function: str, what: str, tree: Any) -> None:
 def array_list(function: str, what: str, arrays: Any) -> list[array]:
     """Return a list of arrays given by the user; TypeError for anything else."""
     if not isinstance(arrays, list | tuple) or not all(isinstance(a, array) for a in arrays):
-        raise TypeError(
-            f"{function}: {what} must be a list of arrays, got {type(arrays).__name__}"
-        )
+        raise TypeError(f"{function}: {what} must be a list of arrays, got {type(arrays).__name__}")
     return list(arrays)
 
 

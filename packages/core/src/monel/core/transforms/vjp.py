@@ -62,8 +62,7 @@ def _check_cotangents(outputs: list[array], cotangents: list[array]) -> None:
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if output.shape != cotangent.shape:
             raise ShapeError(
-                f"vjp: Output shape {output.shape} does not match cotangent shape "
-                f"{cotangent.shape}"
+                f"vjp: Output shape {output.shape} does not match cotangent shape {cotangent.shape}"
             )
 
 
@@ -190,7 +189,9 @@ class _Chosen:
 
 def _positions(function: str, argnums: Any) -> list[int]:
     if not isinstance(argnums, list | tuple) or not all(type(n) is int for n in argnums):
-        raise TypeError(f"{function}: argnums must be an int or a sequence of ints, got {argnums!r}")
+        raise TypeError(
+            f"{function}: argnums must be an int or a sequence of ints, got {argnums!r}"
+        )
     return list(argnums)
 
 
