@@ -181,6 +181,39 @@ PyObject* run_put(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in, 
   return raise_fault("put_along_axis", fault) ? nullptr : out.give();
 }
 
+// The window of `whole` that start and step open for an update of this shape; false if it leaves
+// the array.
+bool open_window(const Ints& start, const Ints& step, const Buffer* update, View& whole) {
+  if (start.size != whole.rank || step.size != whole.rank || update->rank != whole.rank)
+    return false;
+  int64_t offset = 0;
+  for (int d = 0; d < whole.rank; ++d) {
+    const int64_t n = update->shape[d], last = start[d] + (n - 1) * step[d], size = whole.shape[d];
+    if (n > 0 && (start[d] < 0 || start[d] >= size || last < 0 || last >= size)) return false;
+    offset += start[d] * whole.strides[d];
+    whole.shape[d] = n;
+    whole.strides[d] *= step[d];
+  }
+  whole.data = whole.as<char>() + offset * itemsize(whole.dtype);
+  return true;
+}
+
+PyObject* run_slice_update(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in, int n) {
+  static Name start_name("start"), step_name("step");
+  Ints start, step;
+  if (!get(p, start_name, start) || !get(p, step_name, step)) return nullptr;
+  View window = view_of(in[0]);
+  if (!open_window(start, step, in[1], window))
+    return refuse("slice_update: the update does not fit the slice");
+  Outcome out(updated(ctx, in));
+  if (!out || in[1]->size == 0) return out.give();
+  window = out.view();
+  open_window(start, step, in[1], window);
+  const Unlocked gil(in[1]->size > kUnlockWork, in, n);
+  copy_elements(view_of(in[1]), window);
+  return out.give();
+}
+
 // Operands from `first` on are integers.
 bool indexed_by_integers(const Kernel& k, int first) {
   for (int i = first; i < k.arity && i < kMaxDtypes; ++i)
@@ -206,6 +239,10 @@ MONEL_KERNELS(indexing) {
   registry.kernel("put_along_axis", [](Kernel& k) {
     k.run = run_put;
     return k.arity == 3 && is_integer(k.dtypes[1]) && k.dtypes[0] == k.dtypes[2];
+  });
+  registry.kernel("slice_update", [](Kernel& k) {
+    k.run = run_slice_update;
+    return k.arity == 2 && k.dtypes[0] == k.dtypes[1];
   });
   registry.function("set_index_error", set_index_error, METH_O,
                     "set_index_error(cls)\n--\n\nThe class raised for an index out of bounds.");

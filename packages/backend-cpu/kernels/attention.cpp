@@ -139,6 +139,9 @@ struct Attention {
   }
 
   void apply_mask(int64_t group, int64_t r, int64_t s0, int64_t n, float* s) const {
+    if (causal)
+      for (int64_t j = std::max<int64_t>(0, last_key(r % length) + 1 - s0); j < n; ++j)
+        s[j] = kLowest;
     if (mask) {
       const int64_t step = mask->strides[3];
       const char* m =
@@ -154,17 +157,14 @@ struct Attention {
         default: add_mask<float>(m, step, n, s);
       }
     }
-    if (causal)
-      for (int64_t j = std::max<int64_t>(0, last_key(r % length) + 1 - s0); j < n; ++j)
-        s[j] = kLowest;
   }
 
   int64_t last_key(int64_t query) const { return query + keys - length; }
 
-  // Keys that rows [first, first + m) can see. Where a row sees none, all have the same weight:
-  // none may be left out.
+  // Keys that rows [first, first + m) may see. A row that sees none gives all the same weight, so
+  // where that can happen none is left out.
   int64_t visible(int64_t first, int64_t m) const {
-    if (!causal || last_key(0) < 0) return keys;
+    if (!causal || mask || last_key(0) < 0) return keys;
     const bool one_head = first / length == (first + m - 1) / length;
     return std::min(keys, last_key(one_head ? (first + m - 1) % length : length - 1) + 1);
   }

@@ -124,16 +124,13 @@ struct Rem {  // the sign of the divisor
     }
   }
 };
-struct Pow {
+struct Pow {  // of integers
   template <class T> MONEL_OP T f(T x, T y) {
-    if constexpr (__is_same(T, float)) return pow_f(x, y);
-    else {
-      if (y < T(0)) return x == T(1) ? T(1) : x == static_cast<T>(-1) ? static_cast<T>(y & 1 ? -1 : 1) : T(0);
-      T out = 1;
-      for (; y; y = static_cast<T>(y >> 1), x = Mul::f(x, x))
-        if (y & 1) out = Mul::f(out, x);
-      return out;
-    }
+    if (y < T(0)) return x == T(1) ? T(1) : x == static_cast<T>(-1) ? static_cast<T>(y & 1 ? -1 : 1) : T(0);
+    T out = 1;
+    for (; y; y = static_cast<T>(y >> 1), x = Mul::f(x, x))
+      if (y & 1) out = Mul::f(out, x);
+    return out;
   }
 };
 struct Logaddexp {
@@ -239,6 +236,23 @@ void half_binary(const void* a, const void* b, const void*, void* out, int64_t n
   }
 }
 
+template <Side side>
+void pow_tile(const void* a, const void* b, const void*, void* out, int64_t n) {
+  const float* x = static_cast<const float*>(a);
+  const float* y = static_cast<const float*>(b);
+  float* z = static_cast<float*>(out);
+  float left[kPiece], right[kPiece], body[kPiece];
+  for (int64_t i = 0; i < kPiece; ++i) left[i] = *x, right[i] = *y;
+  for (int64_t at = 0; at < n; at += kPiece) {
+    const int64_t m = n - at < kPiece ? n - at : kPiece;
+    const float* base = side == kScalarLeft ? left : x + at;
+    const float* exponent = side == kScalarRight ? right : y + at;
+    for (int64_t i = 0; i < m; ++i) body[i] = pow_body(base[i], exponent[i]);
+    MONEL_LOOP
+    for (int64_t i = 0; i < m; ++i) z[at + i] = pow_select(base[i], exponent[i], body[i]);
+  }
+}
+
 // The circular functions mend elements beyond the range of the fast reduction with libm.
 template <class Op, float (*exact)(float)>
 void circular(const void* a, const void*, const void*, void* out, int64_t n) {
@@ -329,9 +343,8 @@ constexpr void set_tile(OpTable& t, Op op) {
   row[slot<float16>()].vv = half_unary<run, float16>;
   row[slot<bfloat16>()].vv = half_unary<run, bfloat16>;
 }
-template <class T, class F>
-constexpr void set_half2(OpTable& t, Op op, F) {
-  constexpr Tile run = binary<F, float, kVectors>;
+template <class T, Tile run>
+constexpr void set_half2(OpTable& t, Op op) {
   t.entries[index(op)][slot<T>()] = {half_binary<run, T, kVectors>, half_binary<run, T, kScalarRight>,
                                      half_binary<run, T, kScalarLeft>};
 }
@@ -438,14 +451,14 @@ constexpr OpTable make() {
   set_bool(t);
   set2<float>(t, Op::rem, Rem{});
   set2<double>(t, Op::rem, Rem{});
-  set_half2<float16>(t, Op::rem, Rem{});
-  set_half2<bfloat16>(t, Op::rem, Rem{});
-  set2<float>(t, Op::pow, Pow{});
-  set_half2<float16>(t, Op::pow, Pow{});
-  set_half2<bfloat16>(t, Op::pow, Pow{});
+  set_half2<float16, binary<Rem, float, kVectors>>(t, Op::rem);
+  set_half2<bfloat16, binary<Rem, float, kVectors>>(t, Op::rem);
+  t.entries[index(Op::pow)][slot<float>()] = {pow_tile<kVectors>, pow_tile<kScalarRight>, pow_tile<kScalarLeft>};
+  set_half2<float16, pow_tile<kVectors>>(t, Op::pow);
+  set_half2<bfloat16, pow_tile<kVectors>>(t, Op::pow);
   set2<float>(t, Op::logaddexp, Logaddexp{});
-  set_half2<float16>(t, Op::logaddexp, Logaddexp{});
-  set_half2<bfloat16>(t, Op::logaddexp, Logaddexp{});
+  set_half2<float16, binary<Logaddexp, float, kVectors>>(t, Op::logaddexp);
+  set_half2<bfloat16, binary<Logaddexp, float, kVectors>>(t, Op::logaddexp);
   set_float(t, Op::exp, Exp_f32{});
   set_float(t, Op::exp2, Exp2_f32{});
   set_float(t, Op::expm1, Expm1_f32{});

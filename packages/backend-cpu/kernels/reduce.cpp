@@ -20,7 +20,6 @@ namespace {
 constexpr int64_t kGrain = 32768;        // elements worth a thread
 constexpr int64_t kColumnBlock = 1024;
 constexpr int64_t kSegment = 65536;      // elements of a partial result of columns
-constexpr int64_t kPiece = 64;            // elements searched at once
 constexpr int64_t kChunkRows = 128;      // rows added up before they join their segment's sum
 
 // The kept and the reduced axes of a view, each collapsed by itself.
@@ -229,6 +228,7 @@ bool arg_typed(bool largest, const View& x, int axis, uint32_t* out) {
   using A = Accumulator<T>;
   const int op = static_cast<int>(largest ? Reduction::max : Reduction::min);
   const LeafFunction leaf = rows().leaf[op][static_cast<int>(DtypeOf<T>::value)];
+  const FindFunction find = rows().find[static_cast<int>(DtypeOf<T>::value)];
   const View ordered = kept_then_reduced(x, 1u << axis);
   const int64_t n = x.shape[axis], count = x.size() / n;
   const bool direct = x.strides[axis] == 1 || n == 1;
@@ -244,25 +244,18 @@ bool arg_typed(bool largest, const View& x, int axis, uint32_t* out) {
     for (int64_t i = begin; i < end; ++i) {
       const T* row = static_cast<const T*>(kept.data) + offset_of(kept, kept.rank, i);
       A best{};
+      Partial winner{};
       int64_t where = 0;
       for (int64_t at = 0; at < n; at += kLeaf) {
-        const A v = value_of<T>(leaf(row + at, n - at < kLeaf ? n - at : kLeaf));
+        const Partial p = leaf(row + at, n - at < kLeaf ? n - at : kLeaf);
+        const A v = value_of<T>(p);
         if (at == 0 || (best == best && (v != v || (largest ? v > best : v < best)))) {
           best = v;
+          winner = p;
           where = at;
         }
       }
-      const auto wanted = static_cast<typename Compute<T>::type>(best);
-      const auto same = [=](T e) {
-        const auto v = widen(e);
-        return (v == wanted) | ((wanted != wanted) & (v != v));
-      };
-      for (; where + kPiece <= n; where += kPiece) {
-        bool here = false;
-        for (int64_t j = 0; j < kPiece; ++j) here |= same(row[where + j]);
-        if (here) break;
-      }
-      while (!same(row[where])) ++where;
+      where += find(row + where, n - where, winner);
       out[i] = static_cast<uint32_t>(where);
     }
   });

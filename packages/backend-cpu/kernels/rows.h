@@ -22,9 +22,13 @@ using LeafFunction = Partial (*)(const void* x, int64_t n);
 // acc[j] = acc[j] op x[k * stride + j] for k < rows in order, j < columns; acc in float for halves, else in the dtype.
 using ColumnsFunction = void (*)(const void* x, int64_t stride, int64_t rows, int64_t columns, void* acc);
 
+// Index of the first element equal to `value` (as a leaf gave it; NaN equals NaN), n if there is none.
+using FindFunction = int64_t (*)(const void* x, int64_t n, Partial value);
+
 struct RowTable {
   LeafFunction leaf[kReductions][kDtypes];
   ColumnsFunction columns[kReductions][kDtypes];
+  FindFunction find[kDtypes];
 
   // Rows of n floats; out may be x. The exponentials are of x - max(x).
   void (*softmax)(const float* x, float* out, int64_t n);

@@ -112,6 +112,29 @@ Partial leaf(const void* x, int64_t n) {
   }
 }
 
+template <class T>
+int64_t find(const void* data, int64_t n, Partial value) {
+  using C = typename Compute<T>::type;
+  const T* x = static_cast<const T*>(data);
+  C wanted;
+  if constexpr (is_float<C>) wanted = static_cast<C>(value.real);
+  else wanted = static_cast<C>(value.integer);
+  const bool nan = wanted != wanted;
+  const auto same = [=](T e) {
+    const C v = widen(e);
+    return (v == wanted) | (nan & (v != v));
+  };
+  constexpr int64_t piece = 64;
+  int64_t i = 0;
+  for (; i + piece <= n; i += piece) {
+    uint32_t here = 0;
+    for (int64_t j = 0; j < piece; ++j) here += same(x[i + j]);
+    if (here) break;
+  }
+  while (i < n && !same(x[i])) ++i;
+  return i;
+}
+
 template <class R, class T>
 void columns(const void* data, int64_t stride, int64_t rows, int64_t n, void* acc) {
   using A = typename Unsigned<typename Compute<T>::type>::type;
@@ -229,6 +252,7 @@ constexpr void set(RowTable& t) {
   t.columns[1][d] = columns<Prod, T>;
   t.columns[2][d] = columns<Max, T>;
   t.columns[3][d] = columns<Min, T>;
+  t.find[d] = find<T>;
 }
 
 constexpr RowTable make() {

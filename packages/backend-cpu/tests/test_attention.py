@@ -127,3 +127,11 @@ def test_attention_over_no_keys_is_left_to_the_caller(run, rng):
         run("sdpa", *operands(rng, (1, 1, 1, 2, 0, 4, 4), "float32"), scale=1.0, causal=False)
         is NotImplemented
     )
+
+
+def test_causal_and_mask_together_leave_out_what_either_leaves_out(run, rng):
+    q, k, v = operands(rng, (2, 2, 1, 130, 300, 16, 16), "float32")
+    seen = rng.random((130, 300)) < 0.5
+    seen[7] = False
+    assert_attention(run, q, k, v, mask=seen, causal=True)
+    assert_attention(run, q, k, v, mask=rng.standard_normal((130, 300)), causal=True)

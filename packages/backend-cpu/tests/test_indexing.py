@@ -239,3 +239,34 @@ def test_along_axis_names_the_index_that_is_out_of_bounds(run, axis):
 def test_along_an_empty_axis(run):
     out = run("take_along_axis", np.zeros((3, 0), np.float32), np.zeros((3, 0), np.int32), axis=1)
     assert out.shape == (3, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "start", "stop", "step"),
+    [
+        ((5,), (1,), (4,), (1,)),
+        ((5,), (4,), (-1,), (-2,)),
+        ((4, 6), (0, 1), (4, 6), (1, 2)),
+        ((3, 2), (1, 0), (1, 2), (1, 1)),
+        ((300, 200), (299, 10), (-1, 150), (-1, 3)),
+        ((), (), (), ()),
+    ],
+)
+def test_slice_update(run, rng, dtype, shape, start, stop, step):
+    where = tuple(
+        slice(a, None if b < 0 else b, s) for a, b, s in zip(start, stop, step, strict=True)
+    )
+    x = numbers(rng, shape, dtype)
+    update = numbers(rng, np.empty(shape)[where].shape, dtype)
+    want = x.copy()
+    want[where] = update
+    for part in layouts(update):
+        out = run("slice_update", x, part, start=start, stop=stop, step=step)
+        assert np.array_equal(out, want)
+
+
+def test_slice_update_that_does_not_fit_is_refused(run):
+    x = np.zeros(4, np.float32)
+    with pytest.raises(ValueError, match="slice_update: the update does not fit"):
+        run("slice_update", x, x, start=(1,), stop=(5,), step=(1,))

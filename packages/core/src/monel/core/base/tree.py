@@ -131,13 +131,14 @@ def rebuild_dict(cls: Any, items: Any) -> Any:
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any, leaf: type) -> Any:
-    """Rebuild ``tree`` with ``function`` applied to each leaf; containers keep their types."""
+    """Rebuild ``tree`` with ``function`` applied to each leaf.
+
+    Lists and tuples keep their types; a subclass of dict, such as a Module, becomes a dict.
+    """
     if isinstance(tree, leaf):
         return function(tree)
     if isinstance(tree, dict):
-        return rebuild_dict(
-            type(tree), [(k, tree_map(function, v, leaf)) for k, v in list(tree.items())]
-        )
+        return {k: tree_map(function, v, leaf) for k, v in list(tree.items())}
     if isinstance(tree, list | tuple):
         return rebuild(type(tree), [tree_map(function, t, leaf) for t in tree])
     return tree

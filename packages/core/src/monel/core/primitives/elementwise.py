@@ -143,13 +143,19 @@ class Div(Binary, name="div", export_name="Divide"):
 
 
 class Rem(Binary, name="rem", export_name="Remainder"):
-    """x - floor(x / y) * y, with the sign of y; integers by 0 give 0."""
+    """x - floor(x / y) * y, with the sign of y; of integers by 0: x."""
 
     numpy_name = "remainder"
     public = "remainder"
     required = True
     takes = "real"
     domain = (0.6, 2.9)
+
+    def reference(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        made = super().reference(x, y)
+        return made if x.dtype.kind not in "iub" else np.where(y == 0, x, made)
 
     def partial(self, i: int, ct: Any, out: Any, operands: Any) -> Any:
         return call("neg", multiply(ct, floor_divide(*operands))) if i else ct
@@ -214,7 +220,8 @@ class Pow(Binary, name="pow", export_name="Power"):
         if x.dtype.kind != "i":
             return super().reference(x, y)
         x, y = np.broadcast_arrays(x, y)
-        made = np.power(x, np.abs(y) if y.size else y)
+        # Of 1 and -1, which alone have integer inverses, only the parity of the power matters.
+        made = np.power(x, np.where(y < 0, y & 1, y))
         unit = np.isin(x, (1, -1))
         return np.where((y < 0) & ~unit, 0, made).astype(x.dtype)
 
@@ -366,7 +373,7 @@ def floor_divide(a: Any, b: Any, stream: Any = None) -> Any:
 
 
 def remainder(a: Any, b: Any, stream: Any = None) -> Any:
-    """Return ``a - floor(a / b) * b``, which has the sign of ``b``; integers by 0 give 0.
+    """Return ``a - floor(a / b) * b``, which has the sign of ``b``; integers by 0 stay.
 
     Args:
       a: Array or scalar.

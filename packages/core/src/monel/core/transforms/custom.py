@@ -28,7 +28,7 @@ from ..primitives.derive import (
     tracer,
     zeros_like,
 )
-from .tracing import check_callable, open_trace, tracing
+from .tracing import call_swapped, check_callable, open_trace, tracing, tracing_into
 
 __all__ = ["checkpoint", "custom_function"]
 
@@ -151,9 +151,8 @@ def record_body(
     leaves: list[Any] = []
     structure = flatten((args, kwargs), array, leaves)
     with open_trace(name) as trace:
-        tracers = [tracer(leaf.value, trace) for leaf in leaves]
-        given_args, given_kwargs = unflatten(structure, iter([wrap(v) for v in tracers]))
-        result = fun(*given_args, **given_kwargs)
+        tracers: list[Any] = []
+        result = call_swapped(fun, args, kwargs, tracing_into(tracers, trace))
         made: list[Any] = []
         out_structure = flatten(result, array, made)
         outputs = [m.value for m in made]

@@ -100,16 +100,35 @@ def call_with_tracers(
     """
     values: list[Any] = []
     undo: list[Any] = []
-
-    def replace(leaf: array) -> array:
-        v = tracer(leaf.value, trace)
-        values.append(v)
-        return wrap(v)
+    replace = tracing_into(values, trace)
 
     try:
         for place in chosen:
             held = args if isinstance(place, int) else kwargs
             held[place] = swap(held[place], array, replace, undo)
         return fun(*args, **kwargs), values
+    finally:
+        restore(undo)
+
+
+def tracing_into(values: list[Any], trace: Trace) -> Callable[[array], array]:
+    """Return what replaces an array by a tracer of it, whose Value is appended to ``values``."""
+
+    def replace(leaf: array) -> array:
+        v = tracer(leaf.value, trace)
+        values.append(v)
+        return wrap(v)
+
+    return replace
+
+
+def call_swapped(
+    fun: Callable[..., Any], args: Any, kwargs: dict[str, Any], replace: Callable[[array], array]
+) -> Any:
+    """Call ``fun`` with every array of its arguments replaced, inside the caller's containers."""
+    undo: list[Any] = []
+    try:
+        given_args, given_kwargs = swap((tuple(args), dict(kwargs)), array, replace, undo)
+        return fun(*given_args, **given_kwargs)
     finally:
         restore(undo)

@@ -210,6 +210,8 @@ def _differentiate(chosen: _Chosen, loss_of: Any, args: Any, kwargs: Any) -> tup
         given[n] = (args[n], only_arrays(chosen.function, f"argument {n}", args[n]))
     for name in chosen.names:
         given[name] = (kwargs[name], only_arrays(chosen.function, f"argument {name}", kwargs[name]))
+    if not any(leaves for _, leaves in given.values()):
+        raise ShapeError(f"{chosen.function}: the chosen arguments hold no array")
     with open_trace(chosen.function) as trace:
         result, tracers = call_with_tracers(chosen.fun, args, kwargs, list(given), trace)
         loss = loss_of(result)

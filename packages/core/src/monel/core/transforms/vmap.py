@@ -12,7 +12,7 @@ from ..graph.handle import array, wrap
 from ..graph.primitive import call
 from ..primitives.derive import batched, placeholder
 from ..primitives.kinds import move_axis
-from .tracing import check_callable, open_trace
+from .tracing import call_swapped, check_callable, open_trace
 
 __all__ = ["vmap"]
 
@@ -53,24 +53,26 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
 
 def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any) -> Any:
     leaves: list[Any] = []
-    structure = flatten(args, array, leaves)
+    flatten(args, array, leaves)
     axes = _leaf_axes("in_axes", args, in_axes)
     dims = [_axis("in_axes", d, leaf.shape) for leaf, d in zip(leaves, axes, strict=True)]
     size = _batch_size(leaves, dims)
     with open_trace("vmap") as trace:
-        inputs, arrays, mapped, given = [], [], [], []
-        for leaf, d in zip(leaves, dims, strict=True):
+        inputs, arrays, mapped = [], [], []
+        supply = iter(dims)
+
+        def replace(leaf: array) -> array:
+            d = next(supply)
             if d is None:
-                given.append(leaf)
-                continue
-            v = placeholder(
-                leaf.shape[:d] + leaf.shape[d + 1 :], leaf.dtype, trace, leaf.value.stream
-            )
+                return wrap(leaf.value)
+            shape = leaf.shape[:d] + leaf.shape[d + 1 :]
+            v = placeholder(shape, leaf.dtype, trace, leaf.value.stream)
             inputs.append(v)
             arrays.append(leaf)
             mapped.append(d)
-            given.append(wrap(v))
-        result = fun(*unflatten(structure, iter(given)))
+            return wrap(v)
+
+        result = call_swapped(fun, args, {}, replace)
         outputs: list[Any] = []
         out_structure = flatten(result, array, outputs)
         out = _leaf_axes("out_axes", result, out_axes)
