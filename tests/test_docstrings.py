@@ -20,6 +20,8 @@ MODULES = (
     "monel.optimizers",
     "monel.utils",
 )
+# Parts of MLX that core does not have yet; examples that need one are skipped until it does.
+LATER = ("distributed", "quantize")
 
 
 def module(name):
@@ -45,4 +47,8 @@ def test_example_runs(text, names, tmp_path, monkeypatch):
     words = {"mx": "monel.core", "nn": "monel.nn", "optim": "monel.optimizers", "np": "numpy"}
     known = {word: importlib.import_module(path) for word, path in words.items() if module(path)}
     test = doctest.DocTestParser().get_doctest(text, {**names, **known}, "example", None, 0)
-    assert pages.run(test) == ""
+    report = pages.run(test)
+    for name in LATER:
+        if f"module 'monel.core' has no attribute '{name}'" in report:
+            pytest.skip(f"this monel.core has no mx.{name}")
+    assert report == ""

@@ -9,8 +9,11 @@ optim = pytest.importorskip("monel.optimizers")
 
 
 def test_a_new_model_takes_no_memory_until_it_is_evaluated():
-    mx.eval(mx.random.uniform(shape=(1,)))
+    kept = mx.random.uniform(shape=(1024,))
+    mx.eval(kept)
     before = mx.get_active_memory()
+    if not before:
+        pytest.skip("the backend of the default device counts no memory")
     model = nn.Linear(1024, 1024)
     assert mx.get_active_memory() - before < 1024
     model.update({"weight": mx.zeros((1024, 1024), mx.float16), "bias": mx.zeros(1024, mx.float16)})

@@ -11,7 +11,7 @@
 namespace monel {
 namespace {
 
-constexpr int64_t kTile = 512;
+constexpr int64_t kTile = 1024;
 constexpr int64_t kLongTile = 8192;  // where nothing is kept between operations
 constexpr int64_t kShortRow = 64;    // rows below this are gathered into tiles
 

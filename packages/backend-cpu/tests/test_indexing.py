@@ -16,7 +16,7 @@ INDEX_DTYPES = ["int32", "uint32", "int64", "uint8"]
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype) -> np.ndarray:
-    return rng.integers(0, 100, shape).astype(dtype)
+    return np.asarray(rng.integers(0, 100, shape)).astype(dtype)
 
 
 def layouts(x: np.ndarray) -> list[np.ndarray]:
@@ -258,10 +258,10 @@ def test_slice_update(run, rng, dtype, shape, start, stop, step):
         slice(a, None if b < 0 else b, s) for a, b, s in zip(start, stop, step, strict=True)
     )
     x = numbers(rng, shape, dtype)
-    update = numbers(rng, np.empty(shape)[where].shape, dtype)
+    update = numbers(rng, np.empty(shape)[(..., *where)].shape, dtype)
     want = x.copy()
-    want[where] = update
-    for part in layouts(update):
+    want[(..., *where)] = update
+    for part in layouts(update) if shape else [update]:
         out = run("slice_update", x, part, start=start, stop=stop, step=step)
         assert np.array_equal(out, want)
 

@@ -54,7 +54,9 @@ SHAPES = [
 @pytest.mark.parametrize("nodes", [CHAIN, MIXED], ids=["chain", "mixed dtypes"])
 @pytest.mark.parametrize("shapes", SHAPES)
 def test_fusion_does_not_change_bits(raw, rng, nodes, shapes):
-    operands = [raw.to_buffer(np.asarray(rng.standard_normal(s).astype(np.float32))) for s in shapes]
+    operands = [
+        raw.to_buffer(np.asarray(rng.standard_normal(s).astype(np.float32))) for s in shapes
+    ]
     got = fused(raw, nodes, operands)
     want = one_by_one(raw, nodes, operands)[-1]
     assert got.shape == want.shape
@@ -64,7 +66,9 @@ def test_fusion_does_not_change_bits(raw, rng, nodes, shapes):
 
 def test_strided_operands_are_read_in_place(raw, rng):
     a = rng.standard_normal((200, 300)).astype(np.float32)
-    operands = [raw.to_buffer(x) for x in (a.T, a.T[::-1, ::-1], np.broadcast_to(a[:1, :1], (300, 200)))]
+    operands = [
+        raw.to_buffer(x) for x in (a.T, a.T[::-1, ::-1], np.broadcast_to(a[:1, :1], (300, 200)))
+    ]
     got = fused(raw, CHAIN, operands)
     assert got.tobytes() == one_by_one(raw, CHAIN, operands)[-1].tobytes()
 
@@ -86,7 +90,9 @@ def test_an_output_of_scalars_only_fills_the_shape(raw):
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
-@pytest.mark.parametrize(("shape", "axes"), [((5000,), (0,)), ((60, 70), (1,)), ((60, 70), (0,)), ((6, 7, 8), (0, 2))])
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((5000,), (0,)), ((60, 70), (1,)), ((60, 70), (0,)), ((6, 7, 8), (0, 2))]
+)
 def test_a_trailing_reduction_has_the_bits_of_a_separate_one(raw, rng, name, shape, axes):
     operands = [raw.to_buffer(rng.standard_normal(shape).astype(np.float32)) for _ in range(3)]
     got = fused(raw, CHAIN, operands, reduce=(name, axes))

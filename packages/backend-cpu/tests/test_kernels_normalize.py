@@ -28,7 +28,9 @@ def assert_close(got, want, dtype):
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
 def test_softmax_along_an_axis(run, rng, dtype, shape, axis):
     x = (rng.standard_normal(shape) * 5).astype(dtype)
-    assert_close(run("softmax", x, axis=axis, precise=True), softmax(x.astype(np.float64), axis), dtype)
+    assert_close(
+        run("softmax", x, axis=axis, precise=True), softmax(x.astype(np.float64), axis), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -57,7 +59,9 @@ def test_layer_norm_over_the_last_axis(run, rng, dtype, shape):
     x, w, b = ((rng.standard_normal(s) + 1).astype(dtype) for s in (shape, shape[-1:], shape[-1:]))
     wide = x.astype(np.float64)
     normal = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-3)
-    assert_close(run("layer_norm", x, w, b, eps=1e-3), normal * w.astype(float) + b.astype(float), dtype)
+    assert_close(
+        run("layer_norm", x, w, b, eps=1e-3), normal * w.astype(float) + b.astype(float), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -70,7 +74,9 @@ def test_rms_norm_over_the_last_axis(run, rng, dtype):
 
 def test_norm_of_a_transposed_array(run, rng):
     x, w = rng.standard_normal((40, 30)).astype(np.float32).T, np.ones(40, np.float32)
-    assert np.array_equal(run("rms_norm", x, w, eps=0.0), run("rms_norm", np.ascontiguousarray(x), w, eps=0.0))
+    assert np.array_equal(
+        run("rms_norm", x, w, eps=0.0), run("rms_norm", np.ascontiguousarray(x), w, eps=0.0)
+    )
 
 
 def test_a_weight_of_another_size_is_named(run):

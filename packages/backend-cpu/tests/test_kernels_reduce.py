@@ -12,10 +12,23 @@ HALVES = [np.dtype("float16"), BFLOAT16]
 REDUCTIONS = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
 
 SHAPES = [
-    ((7,), (0,)), ((3000,), (0,)), ((), ()), ((4, 5), (0,)), ((4, 5), (1,)), ((4, 5), (0, 1)), ((4, 5), ()),
-    ((2, 3, 4), (1,)), ((2, 3, 4), (0, 2)), ((2, 3, 4, 5), (1, 3)), ((2, 3, 4, 5), (0, 1, 2)),
-    ((1500, 3), (0,)), ((3, 2500), (1,)), ((5, 70, 130), (1,)), ((5, 70, 130), (0, 2)), ((2, 3000), (0,)),
-]  # fmt: skip
+    ((7,), (0,)),
+    ((3000,), (0,)),
+    ((), ()),
+    ((4, 5), (0,)),
+    ((4, 5), (1,)),
+    ((4, 5), (0, 1)),
+    ((4, 5), ()),
+    ((2, 3, 4), (1,)),
+    ((2, 3, 4), (0, 2)),
+    ((2, 3, 4, 5), (1, 3)),
+    ((2, 3, 4, 5), (0, 1, 2)),
+    ((1500, 3), (0,)),
+    ((3, 2500), (1,)),
+    ((5, 70, 130), (1,)),
+    ((5, 70, 130), (0, 2)),
+    ((2, 3000), (0,)),
+]
 
 
 def sample(rng, dtype, shape):
@@ -32,8 +45,10 @@ def test_reduction_removes_its_axes(run, rng, name, dtype, shape, axes):
     got = run(name, x, axes=axes)
     with np.errstate(all="ignore"):
         wide = x if dtype == "int32" else x.astype(np.float64)
-        want = REDUCTIONS[name](wide, axis=axes, dtype=wide.dtype) if name in ("sum", "prod") else (
-            REDUCTIONS[name](wide, axis=axes)
+        want = (
+            REDUCTIONS[name](wide, axis=axes, dtype=wide.dtype)
+            if name in ("sum", "prod")
+            else (REDUCTIONS[name](wide, axis=axes))
         )
     assert got.shape == np.shape(want)
     if dtype == "int32":
@@ -51,8 +66,10 @@ def test_reduction_keeps_the_dtype(run, rng, name, axis, dtype):
     assert got.dtype == dtype
     if dtype.kind in "ui":
         with np.errstate(over="ignore"):
-            want = getattr(np, name)(x, axis=axis) if name in ("max", "min") else (
-                getattr(np, name)(x, axis=axis, dtype=dtype)
+            want = (
+                getattr(np, name)(x, axis=axis)
+                if name in ("max", "min")
+                else (getattr(np, name)(x, axis=axis, dtype=dtype))
             )
         assert np.array_equal(got, want)
     else:
@@ -125,7 +142,9 @@ def test_a_long_sum_is_accurate(run, rng):
         assert np.abs(run("sum", shaped, axes=axes) / want - 1).max() < 1e-6
 
 
-@pytest.mark.parametrize("dtype", [*INTEGERS, *HALVES, np.dtype("float32"), np.dtype("float64")], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [*INTEGERS, *HALVES, np.dtype("float32"), np.dtype("float64")], ids=str
+)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 def test_arg_reduction_takes_the_first(run, rng, name, axis, dtype):
@@ -165,7 +184,9 @@ def test_scan_along_each_axis(run, rng, name, reverse, shape):
         assert np.allclose(got, want, rtol=3e-5)
 
 
-@pytest.mark.parametrize(("name", "first"), [("cumsum", 0), ("cumprod", 1), ("cummax", -(2**31)), ("cummin", 2**31 - 1)])
+@pytest.mark.parametrize(
+    ("name", "first"), [("cumsum", 0), ("cumprod", 1), ("cummax", -(2**31)), ("cummin", 2**31 - 1)]
+)
 def test_exclusive_scan_begins_with_the_neutral_element(run, name, first):
     x = np.array([3, 1, 2], np.int32)
     inclusive = run(name, x, axis=0, reverse=False, inclusive=True).tolist()
@@ -186,4 +207,8 @@ def test_cumsum_keeps_the_dtype_and_wraps(run, dtype):
 
 def test_scan_of_a_nan_stays_nan(run):
     x = np.array([1, np.nan, 5], np.float32)
-    assert np.isnan(run("cummax", x, axis=0, reverse=False, inclusive=True)).tolist() == [False, True, True]
+    assert np.isnan(run("cummax", x, axis=0, reverse=False, inclusive=True)).tolist() == [
+        False,
+        True,
+        True,
+    ]

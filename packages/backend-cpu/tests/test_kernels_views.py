@@ -18,8 +18,16 @@ VIEWS = [
     ("reshape", {"shape": (1, 2, 1, 12)}, lambda a: a.reshape(1, 2, 1, 12)),
     ("broadcast", {"shape": (5, 2, 3, 4)}, lambda a: np.broadcast_to(a, (5, 2, 3, 4))),
     ("expand_dims", {"axes": (0, 2, 5)}, lambda a: np.expand_dims(a, (0, 2, 5))),
-    ("slice", {"start": (0, 2, 3), "stop": (2, -1, 0), "step": (1, -1, -2)}, lambda a: a[:, 2::-1, 3:0:-2]),
-    ("slice", {"start": (1, 1, 4), "stop": (1, 3, 4), "step": (1, 1, 1)}, lambda a: a[1:1, 1:3, 4:4]),
+    (
+        "slice",
+        {"start": (0, 2, 3), "stop": (2, -1, 0), "step": (1, -1, -2)},
+        lambda a: a[:, 2::-1, 3:0:-2],
+    ),
+    (
+        "slice",
+        {"start": (1, 1, 4), "stop": (1, 3, 4), "step": (1, 1, 1)},
+        lambda a: a[1:1, 1:3, 4:4],
+    ),
     ("select", {"axis": 1, "index": 2}, lambda a: a[:, 2]),
 ]
 
@@ -47,7 +55,9 @@ def test_squeeze_of_a_longer_axis_is_refused(raw):
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)])
 def test_reshape_of_any_layout_keeps_the_order(raw, shape, axes):
     a = grid(2, 3, 4).transpose(axes)
-    assert np.array_equal(raw.to_array(raw.call("reshape", {"shape": shape}, raw.to_buffer(a))), a.reshape(shape))
+    assert np.array_equal(
+        raw.to_array(raw.call("reshape", {"shape": shape}, raw.to_buffer(a))), a.reshape(shape)
+    )
 
 
 def test_reshape_of_a_view_copies_only_if_it_must(raw):
@@ -78,8 +88,20 @@ def test_copy_is_contiguous_and_its_own(raw, layout, dtype, size):
 
 @pytest.mark.parametrize(
     ("dtype", "value"),
-    [("bool", True), ("uint8", 255), ("int8", -1), ("uint64", 2**64 - 1), ("int64", -(2**62)), ("float16", 1.5),
-     ("float32", -0.1), ("float64", 1e300), ("complex64", 1 + 2j), ("int32", 3.0), ("float32", 7), ("bool", 2)],
+    [
+        ("bool", True),
+        ("uint8", 255),
+        ("int8", -1),
+        ("uint64", 2**64 - 1),
+        ("int64", -(2**62)),
+        ("float16", 1.5),
+        ("float32", -0.1),
+        ("float64", 1e300),
+        ("complex64", 1 + 2j),
+        ("int32", 3.0),
+        ("float32", 7),
+        ("bool", 2),
+    ],
 )
 def test_full_repeats_one_value(raw, code, dtype, value):
     out = raw.create("full", code(dtype), shape=(3, 2), value=value)
@@ -87,7 +109,9 @@ def test_full_repeats_one_value(raw, code, dtype, value):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "float16", "float32", "complex64"])
-@pytest.mark.parametrize(("shape", "axis"), [((7,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 0), 0), ((2, 3, 4), 1)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((7,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 0), 0), ((2, 3, 4), 1)]
+)
 def test_iota_counts_along_its_axis(raw, code, dtype, shape, axis):
     out = raw.create("iota", code(dtype), shape=shape, axis=axis)
     assert np.array_equal(raw.to_array(out), np.indices(shape)[axis].astype(dtype))
@@ -121,7 +145,9 @@ def test_foreign_memory_is_used_in_place_and_kept_alive():
     assert np.frombuffer(buffer.tobytes(), np.int32).tolist() == [50, 3, 1]
 
 
-@pytest.mark.parametrize("value", [np.uint8(200), np.int64(-5), np.float16(1.5), np.float64(0.1), np.complex64(1 - 2j)])
+@pytest.mark.parametrize(
+    "value", [np.uint8(200), np.int64(-5), np.float16(1.5), np.float64(0.1), np.complex64(1 - 2j)]
+)
 def test_item_is_the_python_scalar(raw, value):
     assert raw.to_buffer(np.asarray(value)).item() == value.item()
 

@@ -1,4 +1,4 @@
-"""The allocator's counters, reuse of dying operands, the thread pool, fork, and what the library exports."""
+"""The allocator's counters, reuse of dying operands, the thread pool, fork, exported symbols."""
 
 from __future__ import annotations
 
@@ -102,11 +102,17 @@ def test_a_dying_operand_gives_its_memory():
     assert np.asarray(out)[:3].tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("reason", ["not dying", "viewed", "exported", "strided", "other size", "small", "foreign"])
+@pytest.mark.parametrize(
+    "reason", ["not dying", "viewed", "exported", "strided", "other size", "small", "foreign"]
+)
 def test_memory_that_somebody_needs_is_not_reused(reason):
     values = np.arange(4000, dtype=np.float32)
     foreign = reason == "foreign"
-    x = _kernels.from_external(values, FLOAT) if foreign else filled(values[: 8 if reason == "small" else 4000])
+    x = (
+        _kernels.from_external(values, FLOAT)
+        if foreign
+        else filled(values[: 8 if reason == "small" else 4000])
+    )
     keep = None
     if reason == "viewed":
         keep = call("reshape", x, shape=(2, 2000))
@@ -210,5 +216,11 @@ def test_vector_units_have_no_weak_symbols():
     objects = sorted(pathlib.Path(build).glob("CMakeFiles/units_*.dir/kernels/*.o"))
     assert objects
     for path in objects:
-        symbols = subprocess.run(["nm", str(path)], capture_output=True, text=True, check=True).stdout
-        assert not [line for line in symbols.splitlines() if f" {line.split()[-2]} " in (" W ", " V ", " u ")]
+        symbols = subprocess.run(
+            ["nm", str(path)], capture_output=True, text=True, check=True
+        ).stdout
+        assert not [
+            line
+            for line in symbols.splitlines()
+            if f" {line.split()[-2]} " in (" W ", " V ", " u ")
+        ]

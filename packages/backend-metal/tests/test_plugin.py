@@ -5,10 +5,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
-import pytest
-
 from monel.backends import metal
-from monel.core.plugin import BackendError
 
 
 def test_entry_point_names_the_plugin():
@@ -31,11 +28,10 @@ def test_macos_is_told_that_kernels_are_missing(monkeypatch):
     assert "no kernels yet" in metal.unavailable()
 
 
-def test_doctor_check_raises_the_reason():
+def test_doctor_says_the_reason():
     ((name, check),) = metal.monel_doctor()
     assert name == "metal"
-    with pytest.raises(BackendError, match=r"macOS|kernels"):
-        check()
+    assert check() == metal.unavailable()
 
 
 def test_importing_the_plugin_loads_no_device_runtime():

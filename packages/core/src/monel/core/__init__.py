@@ -11,7 +11,7 @@ from .execute.evaluation import *
 from .execute.memory import *
 from .execute.placement import *
 from .files import *
-from .graph.handle import array
+from .graph.handle import *
 from .interchange import *
 from .namespace import *
 from .ops.arithmetic import *

@@ -18,6 +18,7 @@ class CpuBackend(Backend):
     """One device, ``cpu``. Buffers are ``_kernels.Buffer``: counted storage with strides."""
 
     name = "cpu"
+    views = True
 
     def __init__(self) -> None:
         blas.configure()

@@ -59,12 +59,14 @@ class Backend:
     """A family of devices and what runs on them.
 
     Required: ``devices``, ``allocate``, ``from_host``, ``to_host``, and ``kernel`` or ``compile``.
-    A buffer is whatever the backend says; core never looks inside one.
+    A buffer is whatever the backend says; core never looks inside one. ``views`` says that kernels
+    of view primitives share storage and touch no data, so that core may call them at once.
     """
 
     name: str = ""
     fusion: Fusion | None = None
     granularity: str = "op"
+    views: bool = False
 
     def devices(self) -> Sequence[str]:
         """Return the names of the devices present: ``("cpu",)``, ``("metal:0",)``."""

@@ -165,6 +165,7 @@ def resolve(stream: Stream) -> graph.Target:
                 ends = loaded.fusion.operations | loaded.fusion.reductions
                 target.roots = frozenset(REGISTRY[name] for name in ends if name in REGISTRY)
             target.stream = stream
+            target.views = loaded.views
             _targets[(backend, device)] = target
         stream.target = target
     return target

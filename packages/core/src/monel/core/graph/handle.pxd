@@ -2,7 +2,8 @@ cimport cython
 
 from monel.core.graph cimport value as graph
 from monel.core.graph.exporter cimport Exporter
-from monel.core.graph.value cimport Trace, Value
+from monel.core.base.devices cimport Stream
+from monel.core.graph.value cimport Target, Trace, Value
 
 
 @cython.final
@@ -20,7 +21,7 @@ cdef class Upper:
     cdef public object to_scalar
 
 
-cdef dict _selections
+cdef list _selections
 
 
 cdef class array(Exporter):
@@ -29,11 +30,14 @@ cdef class array(Exporter):
 
 
 
-@cython.locals(key=object, value=Value, made=Value, shape=tuple, operands=tuple, trace=Trace, size=cython.longlong)
+@cython.locals(table=dict, value=Value, shape=tuple, size=cython.longlong)
 cpdef array select(array a, Py_ssize_t axis, Py_ssize_t index)
 
-@cython.locals(stream=object, operands=tuple, trace=Trace, made=Value, handle=array)
+@cython.locals(stream=Stream, operands=tuple, trace=Trace, made=Value, handle=array)
 cpdef array record_view(object primitive, Value value, tuple shape, long long size)
+
+@cython.locals(target=Target, table=dict, made=Value)
+cdef Value _view_now(object primitive, Value value, tuple shape, long long size, Stream stream)
 
 @cython.locals(handle=array)
 cpdef array wrap(Value value)

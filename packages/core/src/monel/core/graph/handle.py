@@ -11,6 +11,8 @@ from typing import Any
 from . import value as graph
 from .exporter import Exporter
 
+__all__ = ["array"]
+
 
 class Upper:
     """What the handle calls in the modules above it; filled once by ``install``."""
@@ -204,38 +206,42 @@ class ArrayIterator:
         return select(self._array, 0, index)
 
 
-# Primitives that pick one entry, by index for axis 0 and by (axis, index) for the others: one
-# look-up where interning costs several.
-_selections: dict = {}
+# Primitives that pick one entry, by index in a table for each axis: one look-up where interning
+# costs several.
+_selections: list = [{} for _ in range(32)]
 _LARGEST_TABLE = 65_536
 
 
-def select(a: Any, axis: int, index: int) -> Any:
+def select(a: array, axis: int, index: int) -> array:
     """Return the entry at ``index``, which has been checked, of ``axis``; the axis disappears."""
     value = a.value
-    key = index
-    if axis:
-        key = (axis, index)
-    primitive = _selections.get(key)
-    if primitive is None:
+    table = _selections[axis & 31]
+    primitive = table.get(index)
+    if primitive is None or axis > 31:
         primitive = upper.selection(axis, index)
-        if len(_selections) >= _LARGEST_TABLE:
-            _selections.clear()
-        _selections[key] = primitive
+        if len(table) >= _LARGEST_TABLE:
+            table.clear()
+        table[index] = primitive
     shape = value.shape
     size = value.size // shape[axis]
     shape = shape[1:] if axis == 0 else shape[:axis] + shape[axis + 1 :]
     return record_view(primitive, value, shape, size)
 
 
-def record_view(primitive: Any, value: Any, shape: tuple, size: int) -> Any:
+def record_view(primitive: Any, value: Any, shape: tuple[int, ...], size: int) -> array:
     """Record a primitive of one operand that keeps its dtype; everything has been checked."""
     stream = graph._slots.stream
     if stream is None:
         stream = graph._slots.current_stream()
-    operands = (value,)
-    trace = None if value.trace is None else graph.outermost(operands)
-    made = graph.record(primitive, operands, shape, value.dtype, size, stream, trace)
+    made = None
+    trace = value.trace
+    if value.buffer is not None and (trace is None or not trace.open):
+        made = _view_now(primitive, value, shape, size, stream)
+    if made is None:
+        operands = (value,)
+        if trace is not None:
+            trace = graph.outermost(operands)
+        made = graph.record(primitive, operands, shape, value.dtype, size, stream, trace)
     if graph._slots.listeners is not None:
         graph._slots.listeners(made)
     # ``wrap`` spelled out: a call less on the hottest path.
@@ -244,7 +250,28 @@ def record_view(primitive: Any, value: Any, shape: tuple, size: int) -> Any:
     return handle
 
 
-def wrap(value: Any) -> Any:
+def _view_now(primitive: Any, value: Any, shape: tuple, size: int, stream: Any) -> Any:
+    """Return the view of a computed Value at once, where that is only shapes and strides.
+
+    It computes nothing that evaluation would not, and saves keeping operands and a visit. None
+    where the backend's memory has no views, or its kernel is not known yet.
+    """
+    target = stream.target
+    if target is None or not target.views or value.stream.target is not target:
+        return None
+    table = target.kernels.get(type(primitive))
+    kernel = None if table is None else table.get(16 + value.dtype.code)
+    if kernel is None:
+        return None
+    buffer = kernel(target.context, primitive, value.buffer)
+    if buffer is NotImplemented:
+        return None
+    made = graph.record(primitive, (), shape, value.dtype, size, stream, None)
+    made.buffer = buffer
+    return made
+
+
+def wrap(value: Any) -> array:
     """Return a new handle on ``value``."""
     handle = array.__new__(array)
     handle.value = value

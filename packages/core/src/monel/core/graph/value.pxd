@@ -73,6 +73,7 @@ cdef class Target:
     cdef public dict kernels
     cdef public object roots
     cdef public object stream
+    cdef public bint views
     cdef object __weakref__
 
 

@@ -234,10 +234,11 @@ class Target:
       fusible: The backend's ``Fusion``, or None.
       roots: Classes of primitives that may end a fused equation.
       stream: A stream that resolved to this target.
+      views: Whether the backend's memory has views, so that one costs nothing.
       find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
     """
 
-    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "roots", "stream")
+    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "roots", "stream", "views")
 
     def __init__(self, backend: Any, device: str, find: Any) -> None:
         self.backend = backend
@@ -247,6 +248,7 @@ class Target:
         self.fusible: Any = None
         self.roots: Any = frozenset()
         self.stream: Any = None
+        self.views = False
         self.context: Any = Context(self, 0)
 
 
