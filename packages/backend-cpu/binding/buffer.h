@@ -49,6 +49,26 @@ Buffer* reuse_or_new(PyObject* ctx, Buffer* const* operands, int n, Dtype dtype,
 // `b` itself (new reference) when contiguous, else a contiguous copy.
 Buffer* contiguous(Buffer* b);
 
+// A buffer that is dropped unless it is given away, so that nothing leaks when a kernel throws.
+class Owned {
+ public:
+  explicit Owned(Buffer* b) : buffer_(b) {}
+  ~Owned() { Py_XDECREF(buffer_); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  explicit operator bool() const { return buffer_ != nullptr; }
+  Buffer* operator->() const { return buffer_; }
+  Buffer* get() const { return buffer_; }
+  PyObject* give() {
+    Buffer* given = buffer_;
+    buffer_ = nullptr;
+    return reinterpret_cast<PyObject*>(given);
+  }
+
+ private:
+  Buffer* buffer_;
+};
+
 PyObject* shape_tuple(int rank, const int64_t* values);
 
 }  // namespace monel

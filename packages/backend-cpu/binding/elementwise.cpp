@@ -81,12 +81,14 @@ PyObject* run_general(const char* name, PyObject* ctx, Buffer* const* in, int n,
   body.outputs = 1;
   body.output_refs[0] = static_cast<int16_t>(n);
   body.plan();
-  Buffer* out = reuse_or_new(ctx, in, n, result, rank, shape);
+  Owned out(reuse_or_new(ctx, in, n, result, rank, shape));
   if (!out) return nullptr;
   void* data = out->data;
-  Unlocked gil(out->size * body.cost > kWorth, in, n);
-  run_body(body, views, &data);
-  return as_object(out);
+  {
+    Unlocked gil(out->size * body.cost > kWorth, in, n);
+    run_body(body, views, &data);
+  }
+  return out.give();
 }
 
 PyObject* run_unary(const Kernel& k, PyObject* ctx, PyObject*, Buffer* const* in, int) {

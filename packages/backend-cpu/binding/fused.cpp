@@ -144,19 +144,19 @@ PyObject* run_reduced(const Compiled& c, const View* views, Buffer* const* in, i
   int64_t kept_shape[kMaxRank];
   for (int i = 0; i < rank; ++i)
     if (!(mask >> i & 1)) kept_shape[kept++] = shape[i];
-  Buffer* out = new_buffer(dtype, kept, kept_shape);
-  Buffer* whole = out ? new_buffer(dtype, rank, shape) : nullptr;
-  bool good = whole != nullptr;
-  if (good) {
+  Owned out(new_buffer(dtype, kept, kept_shape));
+  const Owned whole(out ? new_buffer(dtype, rank, shape) : nullptr);
+  if (!whole) return nullptr;
+  bool good;
+  {
     void* data = whole->data;
     Unlocked gil(whole->size * c.body.cost > kWorth, in, n);
     run_body(c.body, views, &data);
-    good = reduce(c.reduction, view_of(whole), mask, out->data);
+    good = reduce(c.reduction, view_of(whole.get()), mask, out->data);
   }
-  if (whole && !good) malformed("its result has no such reduction");
-  Py_XDECREF(whole);
-  if (!good) Py_CLEAR(out);
-  return as_object(out);
+  if (good) return out.give();
+  malformed("its result has no such reduction");
+  return nullptr;
 }
 
 PyObject* run_fused(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in, int n) {

@@ -1,67 +1,45 @@
-// The extension module: the Buffer type, and what each family binds for itself (registry.h).
+// The extension module: threads and memory here, by nanobind; the Buffer type and what each family binds for
+// itself, which are called for every operation, by the C API directly (buffer.cpp, registry.h).
+#include <nanobind/nanobind.h>
+
 #include "../kernels/isa.h"
 #include "../kernels/pool.h"
 #include "registry.h"
 
+namespace nb = nanobind;
+using namespace nb::literals;
+
 namespace monel {
 namespace {
 
-PyObject* get_threads(PyObject*, PyObject*) { return PyLong_FromLong(num_threads()); }
-
-PyObject* set_threads(PyObject*, PyObject* n) {
-  const long wanted = PyLong_AsLong(n);
-  if (wanted == -1 && PyErr_Occurred()) return nullptr;
-  if (wanted < 1) {
-    PyErr_Format(PyExc_ValueError, "set_num_threads: at least 1 thread is needed, got %ld", wanted);
-    return nullptr;
-  }
-  return PyLong_FromLong(set_num_threads(wanted > 256 ? 256 : static_cast<int>(wanted)));
+int set_threads(int n) {
+  if (n < 1) throw nb::value_error("set_num_threads: at least 1 thread is needed");
+  return set_num_threads(n > 256 ? 256 : n);
 }
 
-PyObject* get_isa(PyObject*, PyObject*) { return PyUnicode_FromString(isa_name()); }
-
-PyObject* get_memory(PyObject*, PyObject*) {
-  const MemoryInfo m = memory_info();
-  return Py_BuildValue("{s:n,s:n,s:n,s:n,s:n}", "active", m.active, "peak", m.peak, "cached", m.cached, "memory_limit",
-                       m.memory_limit, "cache_limit", m.cache_limit);
+nb::dict memory() {
+  const MemoryInfo info = memory_info();
+  nb::dict counts;
+  counts["active"] = info.active;
+  counts["peak"] = info.peak;
+  counts["cached"] = info.cached;
+  counts["memory_limit"] = info.memory_limit;
+  counts["cache_limit"] = info.cache_limit;
+  return counts;
 }
-
-template <size_t (*Set)(size_t)>
-PyObject* set_limit(PyObject*, PyObject* bytes) {
-  const size_t wanted = PyLong_AsSize_t(bytes);
-  if (wanted == static_cast<size_t>(-1) && PyErr_Occurred()) return nullptr;
-  return PyLong_FromSize_t(Set(wanted));
-}
-
-PyObject* reset_peak_memory(PyObject*, PyObject*) {
-  reset_peak();
-  Py_RETURN_NONE;
-}
-
-PyObject* empty_cache(PyObject*, PyObject*) {
-  clear_cache();
-  Py_RETURN_NONE;
-}
-
-PyMethodDef functions[] = {
-    {"num_threads", get_threads, METH_NOARGS, "num_threads() -> threads that kernels may use."},
-    {"set_num_threads", set_threads, METH_O, "set_num_threads(n) -> the old number."},
-    {"isa", get_isa, METH_NOARGS, "isa() -> the instruction set of the vector code: v2, v3, v4 or native."},
-    {"memory", get_memory, METH_NOARGS, "memory() -> dict of active, peak and cached bytes and of the limits."},
-    {"reset_peak_memory", reset_peak_memory, METH_NOARGS, "reset_peak_memory() sets the peak to 0."},
-    {"set_memory_limit", set_limit<set_memory_limit>, METH_O, "set_memory_limit(bytes) -> the old limit."},
-    {"set_cache_limit", set_limit<set_cache_limit>, METH_O, "set_cache_limit(bytes) -> the old limit."},
-    {"clear_cache", empty_cache, METH_NOARGS, "clear_cache() gives unused blocks back to the system."},
-    {nullptr, nullptr, 0, nullptr}};
-
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernels", "Buffers and kernels of the CPU backend.", -1, functions,
-                          nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace monel
 
-PyMODINIT_FUNC PyInit__kernels() {
-  PyObject* module = PyModule_Create(&monel::definition);
-  if (module && !(monel::bind_buffer(module) && monel::bind_registry(module))) Py_CLEAR(module);
-  return module;
+NB_MODULE(_kernels, m) {
+  m.doc() = "Buffers and kernels of the CPU backend.";
+  m.def("num_threads", &monel::num_threads, "Return how many threads kernels may use.");
+  m.def("set_num_threads", &monel::set_threads, "n"_a, "Set how many threads kernels may use; return the old number.");
+  m.def("isa", &monel::isa_name, "Return the instruction set of the vector code: v2, v3, v4 or native.");
+  m.def("memory", &monel::memory, "Return a dict of active, peak and cached bytes and of the limits.");
+  m.def("reset_peak_memory", &monel::reset_peak, "Set the peak to 0.");
+  m.def("set_memory_limit", &monel::set_memory_limit, "bytes"_a, "Set the limit; return the old one.");
+  m.def("set_cache_limit", &monel::set_cache_limit, "bytes"_a, "Set the limit; return the old one.");
+  m.def("clear_cache", &monel::clear_cache, "Give unused blocks back to the system.");
+  if (!monel::bind_buffer(m.ptr()) || !monel::bind_registry(m.ptr())) throw nb::python_error();
 }

@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t kWorth = 8192;
 
-PyObject* as_object(Buffer* b) { return reinterpret_cast<PyObject*>(b); }
-
 View axis_last(View v, int axis) {
   const int64_t size = v.shape[axis], stride = v.strides[axis];
   for (int i = axis; i < v.rank - 1; ++i) {
@@ -60,35 +58,33 @@ Buffer* rows_of(Buffer* x, int axis) {
 PyObject* softmax(const Kernel& k, PyObject* ctx, PyObject* p, Buffer* const* in, int) {
   int axis;
   if (!read_axis(p, k, in[0], axis)) return nullptr;
-  Buffer* x = rows_of(in[0], axis);
+  const Owned x(rows_of(in[0], axis));
   if (!x) return nullptr;
   const int64_t n = in[0]->shape[axis];
   const bool last = axis == x->rank - 1;
-  Buffer* out = last ? reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape)
-                     : new_buffer(x->dtype, in[0]->rank, in[0]->shape);
+  Owned out(last ? reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape)
+                 : new_buffer(x->dtype, in[0]->rank, in[0]->shape));
   if (out && x->size > 0) {
     Unlocked gil(x->size > kWorth, in, 1);
     softmax_rows(x->dtype, x->data, last ? out->data : x->data, x->size / n, n);
-    if (!last) copy(axis_back(view_of(x), axis), out->data);
+    if (!last) copy(axis_back(view_of(x.get()), axis), out->data);
   }
-  Py_DECREF(x);
-  return as_object(out);
+  return out.give();
 }
 
 PyObject* logsumexp(const Kernel& k, PyObject*, PyObject* p, Buffer* const* in, int) {
   int axis;
   if (!read_axis(p, k, in[0], axis)) return nullptr;
-  Buffer* x = rows_of(in[0], axis);
+  const Owned x(rows_of(in[0], axis));
   if (!x) return nullptr;
   const View kept = axis_last(view_of(in[0]), axis);
   const int64_t n = in[0]->shape[axis];
-  Buffer* out = new_buffer(x->dtype, kept.rank - 1, kept.shape);
+  Owned out(new_buffer(x->dtype, kept.rank - 1, kept.shape));
   if (out && out->size > 0) {
     Unlocked gil(x->size > kWorth, in, 1);
     logsumexp_rows(x->dtype, x->data, out->data, out->size, n);
   }
-  Py_DECREF(x);
-  return as_object(out);
+  return out.give();
 }
 
 // A parameter of a norm, as many elements as a row has.
@@ -108,22 +104,20 @@ PyObject* norm(const Kernel& k, PyObject* ctx, PyObject* p, Buffer* const* in, i
     return nullptr;
   }
   const int64_t n = in[0]->shape[in[0]->rank - 1];
-  Buffer* x = contiguous(in[0]);
-  Buffer* w = x && count > 1 ? parameter(k, "weight", in[1], n) : nullptr;
-  Buffer* b = w && count > 2 ? parameter(k, "bias", in[2], n) : nullptr;
+  const Owned x(contiguous(in[0]));
+  const Owned w(x && count > 1 ? parameter(k, "weight", in[1], n) : nullptr);
+  const Owned b(w && count > 2 ? parameter(k, "bias", in[2], n) : nullptr);
   const bool good = x && (count < 2 || w) && (count < 3 || b);
-  Buffer* out = good ? reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape) : nullptr;
+  Owned out(good ? reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape) : nullptr);
   if (out && out->size > 0) {
     Unlocked gil(x->size > kWorth, in, count);
+    const char *weight = w ? w->data : nullptr, *bias = b ? b->data : nullptr;
     if (k.code == 0)
-      layer_norm_rows(x->dtype, x->data, w ? w->data : nullptr, b ? b->data : nullptr, eps, out->data, x->size / n, n);
+      layer_norm_rows(x->dtype, x->data, weight, bias, eps, out->data, x->size / n, n);
     else
-      rms_norm_rows(x->dtype, x->data, w ? w->data : nullptr, eps, out->data, x->size / n, n);
+      rms_norm_rows(x->dtype, x->data, weight, eps, out->data, x->size / n, n);
   }
-  Py_XDECREF(x);
-  Py_XDECREF(w);
-  Py_XDECREF(b);
-  return as_object(out);
+  return out.give();
 }
 
 template <KernelFunction run>

@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t kWorth = 32768;
 
-PyObject* as_object(Buffer* b) { return reinterpret_cast<PyObject*>(b); }
-
 bool wrong_axis(int64_t axis, int rank, const char* name) {
   if (axis >= 0 && axis < rank) return false;
   PyErr_Format(PyExc_ValueError, "%s: axis %lld is out of bounds for %d axes", name, static_cast<long long>(axis), rank);
@@ -39,11 +37,10 @@ PyObject* run_reduce(const Kernel& k, PyObject*, PyObject* p, Buffer* const* in,
     if (mask >> i & 1) reduced *= x->shape[i];
     else shape[rank++] = x->shape[i];
   }
-  Buffer* out = new_buffer(x->dtype, rank, shape);
+  Owned out(new_buffer(x->dtype, rank, shape));
   if (!out) return nullptr;
   const bool truth = x->dtype == Dtype::bool_;
   if (reduced == 0 && !truth && (op == Reduction::max || op == Reduction::min) && out->size > 0) {
-    Py_DECREF(out);
     PyErr_Format(PyExc_ValueError, "%s: an axis of size 0 has no such element", k.name);
     return nullptr;
   }
@@ -52,27 +49,22 @@ PyObject* run_reduce(const Kernel& k, PyObject*, PyObject* p, Buffer* const* in,
     Unlocked gil(x->size > kWorth, in, 1);
     good = reduce(op, view_of(x), mask, out->data);
   }
-  if (!good) {
-    Py_DECREF(out);
-    return unsupported(k);
-  }
+  if (!good) return unsupported(k);
   if (truth && reduced == 0 && op == Reduction::min)  // of no truth values all are true
     for (int64_t i = 0; i < out->size; ++i) out->data[i] = 1;
-  return as_object(out);
+  return out.give();
 }
 
 PyObject* run_truth(const Kernel& k, PyObject* ctx, PyObject* p, Buffer* const* in, int n) {
   const Buffer* x = in[0];
   if (x->dtype == Dtype::bool_) return run_reduce(k, ctx, p, in, n);
-  Buffer* packed = contiguous(in[0]);
+  const Owned packed(contiguous(in[0]));
   if (!packed) return nullptr;
-  Buffer* truth = new_buffer(Dtype::bool_, x->rank, x->shape);
-  if (truth) find_cast(x->dtype, Dtype::bool_)(packed->data, nullptr, nullptr, truth->data, truth->size);
-  Py_DECREF(packed);
+  const Owned truth(new_buffer(Dtype::bool_, x->rank, x->shape));
   if (!truth) return nullptr;
-  PyObject* out = run_reduce(k, ctx, p, &truth, 1);
-  Py_DECREF(truth);
-  return out;
+  find_cast(x->dtype, Dtype::bool_)(packed->data, nullptr, nullptr, truth->data, truth->size);
+  Buffer* operand = truth.get();
+  return run_reduce(k, ctx, p, &operand, 1);
 }
 
 PyObject* run_arg(const Kernel& k, PyObject*, PyObject* p, Buffer* const* in, int) {
@@ -88,11 +80,13 @@ PyObject* run_arg(const Kernel& k, PyObject*, PyObject* p, Buffer* const* in, in
   int64_t shape[kMaxRank];
   for (int i = 0; i < x->rank; ++i)
     if (i != axis) shape[rank++] = x->shape[i];
-  Buffer* out = new_buffer(Dtype::uint32, rank, shape);
+  Owned out(new_buffer(Dtype::uint32, rank, shape));
   if (!out) return nullptr;
-  Unlocked gil(x->size > kWorth, in, 1);
-  arg_reduce(k.code == 1, view_of(x), static_cast<int>(axis), reinterpret_cast<uint32_t*>(out->data));
-  return as_object(out);
+  {
+    Unlocked gil(x->size > kWorth, in, 1);
+    arg_reduce(k.code == 1, view_of(x), static_cast<int>(axis), reinterpret_cast<uint32_t*>(out->data));
+  }
+  return out.give();
 }
 
 PyObject* run_scan(const Kernel& k, PyObject* ctx, PyObject* p, Buffer* const* in, int) {
@@ -102,28 +96,22 @@ PyObject* run_scan(const Kernel& k, PyObject* ctx, PyObject* p, Buffer* const* i
   if (!get(p, axis_, axis) || !get(p, reverse_, reverse) || !get(p, inclusive_, inclusive) ||
       wrong_axis(axis, in[0]->rank, k.name))
     return nullptr;
-  Buffer* x = contiguous(in[0]);
+  const Owned x(contiguous(in[0]));
   if (!x) return nullptr;
-  Buffer* out = reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape);
-  if (out) {
-    int64_t outer = 1, inner = 1;
-    for (int i = 0; i < x->rank; ++i) {
-      if (i < axis) outer *= x->shape[i];
-      if (i > axis) inner *= x->shape[i];
-    }
-    bool good = true;
-    if (x->size > 0) {
-      Unlocked gil(x->size > kWorth, in, 1);
-      good = scan(static_cast<Scan>(k.code), x->dtype, x->data, out->data, outer, x->shape[axis], inner, reverse,
-                  inclusive);
-    }
-    if (!good) {
-      Py_CLEAR(out);
-      unsupported(k);
-    }
+  Owned out(reuse_or_new(ctx, in, 1, x->dtype, x->rank, x->shape));
+  if (!out) return nullptr;
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < x->rank; ++i) {
+    if (i < axis) outer *= x->shape[i];
+    if (i > axis) inner *= x->shape[i];
   }
-  Py_DECREF(x);
-  return as_object(out);
+  bool good = true;
+  if (x->size > 0) {
+    Unlocked gil(x->size > kWorth, in, 1);
+    good = scan(static_cast<Scan>(k.code), x->dtype, x->data, out->data, outer, x->shape[axis], inner, reverse,
+                inclusive);
+  }
+  return good ? out.give() : unsupported(k);
 }
 
 template <KernelFunction run, int64_t code, bool real>

@@ -75,7 +75,8 @@ struct Always { template <class T> MONEL_OP uint8_t f(T) { return 1; } };
 
 F(Exp, exp_f(x)) F(Exp2, exp2_f(x)) F(Expm1, expm1_f(x)) F(Log, log_f(x)) F(Log2, log2_f(x)) F(Log10, log10_f(x))
 F(Log1p, log1p_f(x)) F(Tanh, tanh_f(x)) F(Sigmoid, sigmoid_f(x)) F(Erf, erf_f(x)) F(Erfinv, erfinv_f(x))
-F(Sin, sin_f(x)) F(Cos, cos_f(x))
+F(Sin, sin_f(x)) F(Cos, cos_f(x)) F(Tan, tan_f(x)) F(Arctan, arctan_f(x)) F(Arcsin, arcsin_f(x))
+F(Arccos, arccos_f(x)) F(Sinh, sinh_f(x)) F(Cosh, cosh_f(x))
 
 // Integers wrap as two's complement; their products are formed unsigned, where wrapping is defined.
 template <class T> struct Wide { using type = T; };
@@ -274,6 +275,7 @@ void circular(const void* a, const void*, const void*, void* out, int64_t n) {
 }
 float exact_sin(float x) { return __builtin_sinf(x); }
 float exact_cos(float x) { return __builtin_cosf(x); }
+float exact_tan(float x) { return __builtin_tanf(x); }
 
 template <class T>
 void where(const void* c, const void* a, const void* b, void* out, int64_t n) {
@@ -472,6 +474,12 @@ constexpr OpTable make() {
   set_float(t, Op::erfinv, Erfinv_f32{});
   set_tile<circular<Sin_f32, exact_sin>>(t, Op::sin);
   set_tile<circular<Cos_f32, exact_cos>>(t, Op::cos);
+  set_tile<circular<Tan_f32, exact_tan>>(t, Op::tan);
+  set_float(t, Op::arctan, Arctan_f32{});
+  set_float(t, Op::arcsin, Arcsin_f32{});
+  set_float(t, Op::arccos, Arccos_f32{});
+  set_float(t, Op::sinh, Sinh_f32{});
+  set_float(t, Op::cosh, Cosh_f32{});
   OpEntry(&choices)[kDtypes] = t.entries[index(Op::where)];
   for (int d = 0; d < kDtypes; ++d) {
     const int64_t size = itemsize(static_cast<Dtype>(d));

@@ -276,11 +276,11 @@ Dtype op_result(Op op, Dtype operand) {
 int op_cost(Op op, Dtype dtype) {
   const int rare = dtype == Dtype::complex64 || dtype == Dtype::float64 ? 4 : 1;
   switch (op) {
-    case Op::tan: case Op::arcsin: case Op::arccos: case Op::arctan: case Op::sinh: case Op::cosh: case Op::arcsinh:
-    case Op::arccosh: case Op::arctanh: case Op::arctan2: case Op::rem: case Op::pow: case Op::logaddexp:
+    case Op::arcsinh: case Op::arccosh: case Op::arctanh: case Op::arctan2: case Op::rem: case Op::pow: case Op::logaddexp:
       return 40;
     case Op::exp: case Op::exp2: case Op::expm1: case Op::log: case Op::log1p: case Op::log2: case Op::log10:
-    case Op::sin: case Op::cos: case Op::tanh: case Op::sigmoid: case Op::erf: case Op::erfinv:
+    case Op::sin: case Op::cos: case Op::tan: case Op::arcsin: case Op::arccos: case Op::arctan: case Op::sinh:
+    case Op::cosh: case Op::tanh: case Op::sigmoid: case Op::erf: case Op::erfinv:
       return 8 * rare;
     case Op::div: case Op::sqrt: case Op::rsqrt: case Op::reciprocal: case Op::floor_divide:
       return 3;

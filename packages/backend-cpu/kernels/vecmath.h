@@ -285,6 +285,75 @@ MONEL_INLINE float cos_f(float x) {
   return quadrant_sin(q.rest, q.n + 1);
 }
 
+MONEL_INLINE float tan_f(float x) {
+  const Quadrant q = circular_reduce(x);
+  const float r = q.rest, z = r * r;
+  float p = fused(9.38540185543e-3f, z, 3.11992232697e-3f);
+  p = fused(p, z, 2.44301354525e-2f);
+  p = fused(p, z, 5.34112807005e-2f);
+  p = fused(p, z, 1.33387994085e-1f);
+  p = fused(p, z, 3.33331568548e-1f);
+  const float y = fused(p * z, r, r), turned = -1.0f / y;
+  return x == 0.0f ? x : (q.n & 1) ? turned : y;
+}
+
+MONEL_INLINE float arctan_f(float x) {
+  const float a = magnitude(x);
+  const bool large = a > 2.414213562373095f, middle = a > 0.4142135623730950f;
+  const float folded = (a - 1.0f) / (a + 1.0f), inverse = -1.0f / a;
+  const float r = large ? inverse : middle ? folded : a, z = r * r;
+  const float base = large ? 1.57079637f : middle ? 0.785398185f : 0.0f;
+  const float low = large ? -4.37113883e-8f : middle ? -2.18556941e-8f : 0.0f;  // what base lacks
+  float p = fused(8.05374449538e-2f, z, -1.38776856032e-1f);
+  p = fused(p, z, 1.99777106478e-1f);
+  p = fused(p, z, -3.33329491539e-1f);
+  return with_sign(base + (fused(p * z, r, r) + low), x);
+}
+
+// arcsin of 0 <= x <= 1/2, given z = x * x.
+MONEL_INLINE float arcsin_tail(float x, float z) {
+  float p = fused(4.2163199048e-2f, z, 2.4181311049e-2f);
+  p = fused(p, z, 4.5470025998e-2f);
+  p = fused(p, z, 7.4953002686e-2f);
+  p = fused(p, z, 1.6666752422e-1f);
+  return fused(p * z, x, x);
+}
+
+MONEL_INLINE float arcsin_f(float x) {
+  const float a = magnitude(x);
+  const bool far = a > 0.5f;
+  const float half = 0.5f * (1.0f - a), z = far ? half : a * a, root = __builtin_sqrtf(half);
+  const float p = arcsin_tail(far ? root : a, z);
+  const float turned = 1.57079637f - (2.0f * p + 4.37113883e-8f);
+  return with_sign(far ? turned : p, x);
+}
+
+MONEL_INLINE float arccos_f(float x) {
+  const float a = magnitude(x);
+  const bool far = a > 0.5f;
+  const float half = 0.5f * (1.0f - a), z = far ? half : a * a, root = __builtin_sqrtf(half);
+  const float p = arcsin_tail(far ? root : a, z);
+  const float near = 1.57079637f - (with_sign(p, x) + 4.37113883e-8f);
+  const float twice = 2.0f * p, turned = 3.14159274f - (twice + 8.74227766e-8f);
+  return far ? (x > 0.0f ? twice : turned) : near;
+}
+
+MONEL_INLINE float sinh_f(float x) {
+  const float a = magnitude(x), z = x * x;
+  float p = fused(2.03721912945e-4f, z, 8.33028376239e-3f);
+  p = fused(p, z, 1.66667160211e-1f);
+  const float small = fused(p * z, x, x);
+  const float e = exp_f(a), root = exp_f(0.5f * a), huge = 0.5f * root * root;
+  const float large = with_sign(a > 88.0f ? huge : 0.5f * e - 0.5f / e, x);
+  return a < 1.0f ? small : large;
+}
+
+MONEL_INLINE float cosh_f(float x) {
+  const float a = magnitude(x);
+  const float e = exp_f(a), root = exp_f(0.5f * a), huge = 0.5f * root * root;
+  return a > 88.0f ? huge : fused(0.5f, e, 0.5f / e);
+}
+
 // |x|^y in double, rounded once; free of comparisons, which keep GCC from vectorising mixed widths.
 MONEL_INLINE float pow_body(float x, float y) {
   const float a = magnitude(x);

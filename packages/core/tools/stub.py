@@ -76,7 +76,12 @@ def returned(name: str, annotation: Any, own: str) -> str:
 def declaration(name: str, function: Callable[..., Any], owner: str = "") -> str:
     """One ``def`` of the stub; the first parameter of a method of ``owner`` is self."""
     signature = inspect.signature(function)
-    parameters = [parameter(each) for each in signature.parameters.values()]
+    parameters = [
+        parameter(each)
+        for each in signature.parameters.values()
+        # An operator is written without a stream, also where a public function stands behind it.
+        if not (name.startswith("__") and each.name == "stream")
+    ]
     result = str(signature.return_annotation)
     if owner:
         parameters[0] = parameters[0].replace(name="self", annotation=inspect.Parameter.empty)

@@ -9,7 +9,7 @@ from .base.errors import BackendError, DTypeError, ShapeError
 from .graph import value as graph
 from .graph.handle import array
 from .graph.operators import broadcast_shapes
-from .primitives.arguments import call_on, integer, operand, stays_open
+from .primitives.arguments import call_on, flag, integer, number, operand, stays_open
 from .primitives.attention import Attention, Rope, causal_mask
 from .primitives.combined import LayerNorm, RmsNorm, rms_scale, standardised, wide_of
 from .primitives.convert import cast
@@ -47,7 +47,7 @@ def _constant_row(number: float, like: Any, stream: Any) -> Any:
     return call_on(stream, "broadcast", scalar, shape=like.shape[-1:])
 
 
-def rms_norm(x: array, weight: array | None, eps: float, *, stream: Any = None) -> Any:
+def rms_norm(x: array, weight: array | None, eps: float, *, stream: Any = None) -> array:
     """Scale ``x`` by the reciprocal of the root mean square of its last axis.
 
     Computes ``x / sqrt(mean(x**2) + eps) * weight``, half types in float32.
@@ -69,17 +69,18 @@ def rms_norm(x: array, weight: array | None, eps: float, *, stream: Any = None) 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467.
     """
     a, w = _normalised("rms_norm", x, [weight], stream)
+    eps = number("rms_norm", "eps", eps)
     if w is None:
         if stays_open(a):
             wide = wide_of(a)
-            return cast(multiply(wide, rms_scale(wide, float(eps)), stream), a.dtype, stream)
+            return cast(multiply(wide, rms_scale(wide, eps), stream), a.dtype, stream)
         w = _constant_row(1.0, a, stream)
-    return RmsNorm(eps=float(eps)).bind(a, w, stream=stream)
+    return RmsNorm(eps=eps).bind(a, w, stream=stream)
 
 
 def layer_norm(
     x: array, weight: array | None, bias: array | None, eps: float, *, stream: Any = None
-) -> Any:
+) -> array:
     """Shift and scale the last axis of ``x`` to mean 0 and variance 1, then by weight and bias.
 
     Computes ``(x - mean) / sqrt(variance + eps) * weight + bias``, half types in float32.
@@ -103,16 +104,16 @@ def layer_norm(
     """
     a, w, b = _normalised("layer_norm", x, [weight, bias], stream)
     if (w is None or b is None) and stays_open(a):
-        made, _ = standardised(wide_of(a), float(eps))
+        made, _ = standardised(wide_of(a), number("layer_norm", "eps", eps))
         made = made if w is None else multiply(made, wide_of(w), stream)
         made = made if b is None else add(made, wide_of(b), stream)
         return cast(made, a.dtype, stream)
     w = _constant_row(1.0, a, stream) if w is None else w
     b = _constant_row(0.0, a, stream) if b is None else b
-    return LayerNorm(eps=float(eps)).bind(a, w, b, stream=stream)
+    return LayerNorm(eps=number("layer_norm", "eps", eps)).bind(a, w, b, stream=stream)
 
 
-def cross_entropy(logits: array, targets: array, *, stream: Any = None) -> Any:
+def cross_entropy(logits: array, targets: array, *, stream: Any = None) -> array:
     """Return ``logsumexp(logits) - logits[target]`` along the last axis, in float32.
 
     Args:
@@ -158,7 +159,7 @@ def rope(
     offset: int | array,
     freqs: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Apply rotary position encoding: turn pairs of features by angles that grow with the position.
 
     Args:
@@ -193,7 +194,11 @@ def rope(
         places = call_on(stream, "squeeze", places, axes=(0,))
     places = cast(places, int32, stream)
     count = integer("rope", "dims", dims)
-    primitive = Rope(count, bool(traditional), None if base is None else float(base), float(scale))
+    power = None if base is None else number("rope", "base", base)
+    if power is not None and not power > 0:
+        raise ShapeError(f"rope: base must be positive, got {power}")
+    factor = number("rope", "scale", scale)
+    primitive = Rope(count, flag("rope", "traditional", traditional), power, factor)
     extra = () if freqs is None else (cast(operand("rope", freqs), float32, stream),)
     return primitive.bind(x, places, *extra, stream=stream)
 
@@ -208,7 +213,7 @@ def scaled_dot_product_attention(
     sinks: array | None = None,
     force_fused: bool = False,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ``softmax(scale * q @ k.T + mask) @ v`` for every head; the softmax in float32.
 
     Args:
@@ -244,9 +249,10 @@ def scaled_dot_product_attention(
     masks = [] if causal or mask is None else [_mask(name, mask, arrays, stream)]
     if force_fused:
         _check_fused(name, arrays, stream)
+    scale = number(name, "scale", scale)
     if sinks is not None:
-        return _with_sinks(name, arrays, float(scale), causal, masks, sinks, stream)
-    return Attention(scale=float(scale), causal=causal).bind(*arrays, *masks, stream=stream)
+        return _with_sinks(name, arrays, scale, causal, masks, sinks, stream)
+    return Attention(scale=scale, causal=causal).bind(*arrays, *masks, stream=stream)
 
 
 def _check_attention(name: str, q: Any, k: Any, v: Any) -> None:

@@ -231,7 +231,7 @@ def _arrays(fmt: Format, found: Any, stream: Any) -> Any:
 
 def _lazy(tensor: LazyTensor, stream: Any) -> array:
     made = Load(tensor.shape, dtype_named(tensor.dtype_name), tensor.reader)
-    return made.bind(stream=stream)  # type: ignore[no-any-return]
+    return made.bind(stream=stream)
 
 
 @core_kernel("load")

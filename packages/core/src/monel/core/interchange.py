@@ -19,7 +19,7 @@ from .graph.handle import array, wrap
 __all__ = ["asarray", "from_dlpack"]
 
 
-def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> Any:
+def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> array:
     """Convert ``a`` to an array.
 
     Args:
@@ -49,7 +49,7 @@ def check_strides(function: str, given: Any) -> None:
         )
 
 
-def from_dlpack(x: Any, /, *, copy: bool | None = None) -> Any:
+def from_dlpack(x: Any, /, *, copy: bool | None = None) -> array:
     """Return an array with the data of ``x``, an object that speaks DLPack.
 
     Args:

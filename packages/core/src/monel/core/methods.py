@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -96,8 +97,8 @@ def reshape(self: Any, *shape: Any, stream: Any = None) -> Any:
 
 def transpose(self: Any, *axes: Any, stream: Any = None) -> Any:
     """Return the array with its axes reversed, or in the order ``axes``."""
-    order = _one_or_many(axes)
-    return manipulation.transpose(self, None if order == () else order, stream=stream)
+    order = _one_or_many(axes) if axes else None
+    return manipulation.transpose(self, order, stream=stream)
 
 
 def _one_or_many(given: tuple[Any, ...]) -> Any:
@@ -115,7 +116,7 @@ def array_namespace(self: Any, api_version: str | None = None) -> ModuleType:
     return importlib.import_module(__package__)
 
 
-PROPERTIES = {
+PROPERTIES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "T": (lambda self: manipulation.transpose(self), "The array with its axes reversed."),
     "mT": (lambda self: manipulation.matrix_transpose(self), "The last two axes swapped."),
     "real": (lambda self: unary.real(self), "The real part."),

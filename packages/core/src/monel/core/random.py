@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Any
 
+from .base.avals import check_shape
 from .base.dtypes import (
     Dtype,
     bfloat16,
@@ -21,13 +22,26 @@ from .base.dtypes import (
 from .base.errors import AxisError, DTypeError, ShapeError
 from .graph.handle import array, wrap
 from .graph.operators import broadcast_shapes
-from .primitives.arguments import call_on, dtype_or, integer, operand, shape_of
+from .primitives.arguments import (
+    call_on,
+    dtype_or,
+    integer,
+    integers,
+    number,
+    operand,
+    shape_of,
+    speaking_as,
+)
 from .primitives.bits import RandomBits
+from .primitives.combined import softmax
 from .primitives.convert import cast
 from .primitives.create import constant, pack
 from .primitives.elementwise import add, divide, maximum, minimum, multiply, subtract
 from .primitives.exponential import log, log1p
+from .primitives.flatten import flatten_axes
 from .primitives.operands import to_array
+from .primitives.scan import cumsum
+from .primitives.sort import searchsorted
 from .primitives.special import erf, erfinv
 from .primitives.unary import abs, floor, negative, rsqrt, sign
 
@@ -61,7 +75,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def key(seed: int) -> Any:
+def key(seed: int) -> array:
     """Return the key of a seed: two uint32, its high and its low half.
 
     Args:
@@ -100,7 +114,7 @@ def seed(seed: int) -> None:
     _thread.state[0] = key(seed)
 
 
-def split(key: array, num: int = 2, stream: Any = None) -> Any:
+def split(key: array, num: int = 2, stream: Any = None) -> array:
     """Return independent keys made of one.
 
     Args:
@@ -119,7 +133,8 @@ def split(key: array, num: int = 2, stream: Any = None) -> Any:
     count = integer("split", "num", num)
     if count < 0:
         raise ShapeError(f"split: num must not be negative, got {count}")
-    return RandomBits(shape=(count, 2), width=4).bind(_one_key("split", key), stream=stream)
+    words = _one_key("split", operand("split", key))
+    return RandomBits(shape=(count, 2), width=4).bind(words, stream=stream)
 
 
 def _one_key(function: str, key: Any) -> Any:
@@ -141,12 +156,9 @@ def _bits(function: str, shape: tuple[int, ...], width: int, key: Any, stream: A
 
 
 def _shape(function: str, shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple | list):
-        raise TypeError(
-            f"{function}: shape must be a sequence of ints, got {type(shape).__name__}; "
-            f"write ({shape},) for one axis"
-        )
-    return shape_of(function, shape)
+    dimensions = integers(function, "shape", shape)
+    check_shape(function, dimensions)
+    return dimensions
 
 
 def _floating(function: str, dtype: Any) -> Dtype:
@@ -206,7 +218,7 @@ def uniform(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return uniform random numbers from ``low`` up to, without, ``high``.
 
     Args:
@@ -234,7 +246,8 @@ def _symmetric(function: str, shape: Any, dtype: Dtype, key: Any, stream: Any) -
     """Return uniform numbers between -1 and 1, without both."""
     low = math.nextafter(-1.0, 0.0) if dtype is float64 else -_BELOW_ONE[float32]
     wide = float64 if dtype is float64 else float32
-    return uniform(low, 1.0, _shape(function, shape), wide, key, stream)
+    with speaking_as(function):
+        return uniform(low, 1.0, _shape(function, shape), wide, key, stream)
 
 
 def normal(
@@ -244,7 +257,7 @@ def normal(
     scale: Any = None,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return normally distributed random numbers.
 
     Args:
@@ -282,7 +295,9 @@ def normal(
     return made
 
 
-def bernoulli(p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None) -> Any:
+def bernoulli(
+    p: Any = 0.5, shape: Any = None, key: array | None = None, stream: Any = None
+) -> array:
     """Return random bools that are True with probability ``p``.
 
     Args:
@@ -311,7 +326,7 @@ def bernoulli(p: Any = 0.5, shape: Any = None, key: array | None = None, stream:
 
 def gumbel(
     shape: Any = (), dtype: Any = float32, key: array | None = None, stream: Any = None
-) -> Any:
+) -> array:
     """Return random numbers with the distribution function ``exp(-exp(-x))``.
 
     Args:
@@ -341,7 +356,7 @@ def categorical(
     num_samples: int | None = None,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return random categories, given the logarithms of their relative frequencies.
 
     Args:
@@ -378,12 +393,26 @@ def categorical(
                 f"the shape of the logits without axis {place}"
             )
     elif num_samples is not None:
-        dims = (*reduced, integer("categorical", "num_samples", num_samples))
+        count = integer("categorical", "num_samples", num_samples)
+        dims = shape_of("categorical", (*reduced, count))
         x = call_on(stream, "expand_dims", x, axes=(x.ndim,))
     categories = x.shape[place]
+    if dims is not reduced and categories == x.size != 0:
+        return _looked_up(x, dims, key, stream)
     place += len(dims) - x.ndim + 1
-    noise = gumbel((*dims[:place], categories, *dims[place:]), float32, key, stream)
-    return call_on(stream, "argmax", add(noise, x, stream), axis=place)
+    with speaking_as("categorical"):
+        noise = gumbel((*dims[:place], categories, *dims[place:]), float32, key, stream)
+        return call_on(stream, "argmax", add(noise, x, stream), axis=place)
+
+
+def _looked_up(logits: Any, dims: tuple[int, ...], key: Any, stream: Any) -> Any:
+    """Return many draws of one distribution: a uniform number each among sums of probabilities."""
+    row = cast(flatten_axes(logits, 0, logits.ndim - 1, stream), float32, stream)
+    sums = cumsum(softmax(row, stream=stream), stream=stream)
+    unit = _unit("categorical", dims, float32, key, stream)
+    found = searchsorted(sums, unit, side="right", stream=stream)
+    last = cast(to_array("categorical", row.size - 1), uint32, stream)
+    return minimum(found, last, stream=stream)
 
 
 def randint(
@@ -393,7 +422,7 @@ def randint(
     dtype: Any = None,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return random integers from ``low`` up to, without, ``high``.
 
     They are rounded from uniform float32, so that ranges beyond 2**24 have gaps.
@@ -415,11 +444,15 @@ def randint(
     out = dtype_or("randint", dtype, int32)
     if out.inexact:
         raise DTypeError(f"randint: randint only accepts integer dtypes and bool, got {out.name}")
-    drawn = uniform(low, high, _shape("randint", shape), float32, key, stream)
+    dims = _shape("randint", shape)
+    low, high = (cast(to_array("randint", x), out, stream) for x in (low, high))
+    with speaking_as("randint"):
+        drawn = uniform(low, high, dims, float32, key, stream)
+    drawn = maximum(drawn, cast(low, float32, stream), stream=stream)
     return cast(floor(drawn, stream=stream), out, stream)
 
 
-def permutation(x: Any, axis: int = 0, key: array | None = None, stream: Any = None) -> Any:
+def permutation(x: Any, axis: int = 0, key: array | None = None, stream: Any = None) -> array:
     """Return the numbers below ``x``, or the entries of an array, in random order.
 
     Args:
@@ -465,7 +498,7 @@ def laplace(
     scale: float = 1.0,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return random numbers with density ``exp(-abs(x - loc) / scale) / (2 * scale)``.
 
     Args:
@@ -484,11 +517,12 @@ def laplace(
       array([-2.66849, 0.463046, -0.309328], dtype=float32)
     """
     out = _floating("laplace", dtype)
+    shift, factor = number("laplace", "loc", loc), number("laplace", "scale", scale)
     u = _symmetric("laplace", shape, out, key, stream)
     depth = log1p(negative(abs(u, stream=stream), stream=stream), stream=stream)
     made = cast(multiply(sign(u, stream=stream), depth, stream), out, stream)
-    made = multiply(made, float(scale), stream) if scale != 1 else made
-    return add(made, float(loc), stream) if loc != 0 else made
+    made = multiply(made, factor, stream) if factor != 1 else made
+    return add(made, shift, stream) if shift != 0 else made
 
 
 def truncated_normal(
@@ -498,7 +532,7 @@ def truncated_normal(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return standard normal random numbers between ``lower`` and ``upper``.
 
     Args:
@@ -524,9 +558,10 @@ def truncated_normal(
     _check_covers("truncated_normal", dims, low, high)
     root = math.sqrt(2)
     first, last = (erf(divide(x, root, stream), stream=stream) for x in (low, high))
-    drawn = erfinv(uniform(first, last, dims, wide, key, stream), stream=stream)
+    with speaking_as("truncated_normal"):
+        drawn = erfinv(uniform(first, last, dims, wide, key, stream), stream=stream)
     made = multiply(drawn, root, stream)
-    return cast(minimum(maximum(made, low, stream=stream), high, stream=stream), out, stream)
+    return cast(maximum(minimum(made, high, stream=stream), low, stream=stream), out, stream)
 
 
 def multivariate_normal(
@@ -536,7 +571,7 @@ def multivariate_normal(
     dtype: Any = float32,
     key: array | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return normally distributed random vectors with a given covariance.
 
     Args:
@@ -574,7 +609,8 @@ def multivariate_normal(
     dims = _shape(name, shape) or common
     if broadcast_shapes(name, dims, common) != dims:
         raise ShapeError(f"{name}: shape {dims} does not fit the batch {common} of mean and cov")
-    draws = normal((*dims, 1, n), float32, key=key, stream=stream)
+    with speaking_as(name):
+        draws = normal((*dims, 1, n), float32, key=key, stream=stream)
     turned = call_on(stream, "matmul", draws, _factor(spread, stream))
     return add(call_on(stream, "squeeze", turned, axes=(len(dims),)), centre, stream)
 

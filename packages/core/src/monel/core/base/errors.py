@@ -14,6 +14,7 @@ __all__ = [
     "MissingKernelError",
     "MissingRuleError",
     "MonelError",
+    "OperandError",
     "OutOfBoundsError",
     "ShapeError",
     "TraceError",
@@ -30,6 +31,10 @@ class ShapeError(MonelError, ValueError):
 
 class DTypeError(MonelError, ValueError):
     """A dtype that an operation or a device does not take."""
+
+
+class OperandError(DTypeError, TypeError):
+    """Something else given where an array is due: a list, a string, None."""
 
 
 class AxisError(MonelError, ValueError, IndexError):

@@ -16,6 +16,10 @@ __all__ = ["API_VERSION", "Backend", "BackendSpec", "Fusion", "KernelBackend", "
 
 API_VERSION = 1
 
+# The operand whose dtype names the kernel, by primitive, where it is not the first; ``Primitive``
+# fills it.
+DECIDING_OPERANDS: dict[str, int] = {}
+
 
 @dataclass(frozen=True)
 class BackendSpec:
@@ -266,12 +270,9 @@ class KernelTable:
 
 def deciding_dtype(name: str, dtypes: tuple[Dtype, ...]) -> Dtype | None:
     """Return the dtype that names the kernel: of the primitive's ``dtype_operand``."""
-    from ..graph.primitive import REGISTRY
-
     if not dtypes:
         return None
-    found = REGISTRY.get(name)
-    place = found.dtype_operand if found is not None else 0
+    place = DECIDING_OPERANDS.get(name, 0)
     return dtypes[place] if place < len(dtypes) else dtypes[0]
 
 

@@ -50,6 +50,12 @@ def async_eval(*args: Any) -> None:
 
     Raises:
       ValueError: An array is being traced by a transform.
+    Example:
+      >>> import monel.core as mx
+      >>> a = mx.ones(2) + 1
+      >>> mx.async_eval(a)
+      >>> a
+      array([2, 2], dtype=float32)
     """
     leaves: list[Any] = []
     flatten(args, array, leaves)

@@ -43,27 +43,57 @@ def get_active_memory() -> int:
     """Return the bytes that arrays use on the default device; 0 where they are not counted.
 
     Memory that is only kept for later use does not count.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.get_active_memory() >= 0
+      True
     """
     return _count("active")
 
 
 def get_peak_memory() -> int:
-    """Return the most bytes that arrays have used since the start or ``reset_peak_memory``."""
+    """Return the most bytes that arrays have used since the start or ``reset_peak_memory``.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.get_peak_memory() >= 0
+      True
+    """
     return _count("peak")
 
 
 def reset_peak_memory() -> None:
-    """Make ``get_peak_memory`` count anew, from 0."""
+    """Make ``get_peak_memory`` count anew, from 0.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.reset_peak_memory()
+      >>> mx.get_peak_memory()
+      0
+    """
     _backend().reset_peak_memory()
 
 
 def get_cache_memory() -> int:
-    """Return the bytes that are kept for later use, neither in use nor given back."""
+    """Return the bytes that are kept for later use, neither in use nor given back.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.get_cache_memory() >= 0
+      True
+    """
     return _count("cache")
 
 
 def get_memory_limit() -> int:
-    """Return the memory limit in bytes; 0 where there is none."""
+    """Return the memory limit in bytes; 0 where there is none.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.get_memory_limit() >= 0
+      True
+    """
     backend = _backend()
     counts = backend.memory() or {}
     return int(counts.get("limit", _limits.get((backend.name, "memory"), 0)))
@@ -93,6 +123,11 @@ def set_memory_limit(limit: int) -> int:
 
     Raises:
       TypeError: ``limit`` is no int, or negative.
+    Example:
+      >>> import monel.core as mx
+      >>> old = mx.set_memory_limit(1 << 40)
+      >>> mx.set_memory_limit(old)
+      1099511627776
     """
     size = _bytes("set_memory_limit", limit)
     try:
@@ -106,6 +141,11 @@ def set_cache_limit(limit: int) -> int:
 
     Raises:
       TypeError: ``limit`` is no int, or negative.
+    Example:
+      >>> import monel.core as mx
+      >>> old = mx.set_cache_limit(1 << 20)
+      >>> mx.set_cache_limit(old)
+      1048576
     """
     size = _bytes("set_cache_limit", limit)
     try:
@@ -119,12 +159,22 @@ def set_wired_limit(limit: int) -> int:
 
     Raises:
       TypeError: ``limit`` is no int, or negative.
+    Example:
+      >>> import monel.core as mx
+      >>> old = mx.set_wired_limit(1024)
+      >>> mx.set_wired_limit(old)
+      1024
     """
     return _remember("wired", _bytes("set_wired_limit", limit))
 
 
 def clear_cache() -> None:
-    """Return memory that is kept for later use to the system."""
+    """Return memory that is kept for later use to the system.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.clear_cache()
+    """
     _backend().clear_cache()
 
 

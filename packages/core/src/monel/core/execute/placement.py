@@ -228,6 +228,10 @@ def set_default_device(device: Device | DeviceType) -> None:
 
     Raises:
       ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.set_default_device(mx.default_device())
     """
     device = as_device("set_default_device", device)
     check_device("set_default_device", device)
@@ -247,14 +251,30 @@ def as_device(function: str, device: Any) -> Device:
 
 
 def default_stream(device: Device | DeviceType) -> Stream:
-    """Return the default stream of ``device`` in the calling thread."""
+    """Return the default stream of ``device`` in the calling thread.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.default_stream(mx.cpu) == mx.default_stream(mx.cpu)
+      True
+    """
     device = as_device("default_stream", device)
     check_device("default_stream", device)
     return stream_of(device)
 
 
 def set_default_stream(stream: Stream) -> None:
-    """Make ``stream`` the default of its device in the calling thread."""
+    """Make ``stream`` the default of its device in the calling thread.
+
+    Raises:
+      TypeError: ``stream`` is no stream.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.set_default_stream(mx.default_stream(mx.cpu))
+    """
     if not isinstance(stream, Stream):
         raise TypeError(f"set_default_stream: expected a Stream, got {type(stream).__name__}")
     _defaults.streams[stream.device] = stream
@@ -262,7 +282,16 @@ def set_default_stream(stream: Stream) -> None:
 
 
 def new_stream(device: Device | DeviceType) -> Stream:
-    """Return a new stream on ``device``."""
+    """Return a new stream on ``device``.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.add(mx.array(1), 2, stream=mx.new_stream(mx.cpu))
+      array(3, dtype=int32)
+    """
     device = as_device("new_stream", device)
     check_device("new_stream", device)
     stream_of(device)
@@ -270,19 +299,41 @@ def new_stream(device: Device | DeviceType) -> Stream:
 
 
 def new_thread_local_stream(device: Device | DeviceType) -> ThreadLocalStream:
-    """Return a stream that is another one in each thread that uses it."""
+    """Return a stream that is another one in each thread that uses it.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.add(mx.array(1), 2, stream=mx.new_thread_local_stream(mx.cpu))
+      array(3, dtype=int32)
+    """
     device = as_device("new_thread_local_stream", device)
     check_device("new_thread_local_stream", device)
     return ThreadLocalStream(device, _next_index(), threading.local())
 
 
 def clear_streams() -> None:
-    """Forget the calling thread's choices of streams."""
+    """Forget the calling thread's choices of streams.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.clear_streams()
+    """
     _defaults.streams.clear()
 
 
 def synchronize(stream: Stream | Device | DeviceType | None = None) -> None:
-    """Wait until all work of a stream (by default the default one) is done."""
+    """Wait until all work of a stream (by default the default one) is done.
+
+    Raises:
+      TypeError: ``stream`` is neither stream nor device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.async_eval(mx.ones(2) + 1)
+      >>> mx.synchronize()
+    """
     target = to_stream(stream).target
     if target is not None:
         target.backend.synchronize(target.device)
@@ -335,7 +386,15 @@ def stream(s: Stream | Device | DeviceType | ThreadLocalStream) -> StreamContext
 
 
 def is_available(device: Device | DeviceType) -> bool:
-    """Return whether ``device`` can be used here."""
+    """Return whether ``device`` can be used here.
+
+    Raises:
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.is_available(mx.cpu)
+      True
+    """
     try:
         backend_of(as_device("is_available", device))
     except BackendError:
@@ -344,8 +403,17 @@ def is_available(device: Device | DeviceType) -> bool:
 
 
 def device_count(device_type: DeviceType) -> int:
-    """Return how many devices of a kind the best backend for it has."""
-    for name in plugins().by_priority(device_type.name):
+    """Return how many devices of a kind the best backend for it has.
+
+    Raises:
+      TypeError: ``device_type`` is no kind of device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.device_count(mx.cpu)
+      1
+    """
+    kind = as_device("device_count", device_type).type
+    for name in plugins().by_priority(kind.name):
         try:
             return len(plugins().backend(name).devices())
         except BackendError:
@@ -354,7 +422,16 @@ def device_count(device_type: DeviceType) -> int:
 
 
 def device_info(device: Device | DeviceType | None = None) -> dict[str, Any]:
-    """Return facts about a device: name, memory, architecture, as far as they are known."""
+    """Return facts about a device: name, memory, architecture, as far as they are known.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> "device_name" in mx.device_info(mx.cpu)
+      True
+    """
     chosen = default_device() if device is None else as_device("device_info", device)
     backend, name = backend_of(chosen)
     return plugins().backend(backend).device_info(name)

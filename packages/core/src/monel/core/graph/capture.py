@@ -9,6 +9,7 @@ from ..base.avals import AbstractArray
 from ..base.program import Equation, Program
 from .handle import wrap
 from .primitive import Output, apply
+from .value import last_serial
 
 
 def capture(inputs: Sequence[Any], outputs: Sequence[Any], since: int) -> Program:
@@ -84,8 +85,6 @@ def trace_program(
     function: Callable[..., Any], avals: Sequence[Any], placeholder: Callable[..., Any]
 ) -> Program:
     """Return the Program of ``function`` on placeholders of ``avals``; it returns arrays."""
-    from .value import last_serial
-
     since = last_serial()
     inputs = [placeholder(a.shape, a.dtype, None) for a in avals]
     made = function(*[wrap(v) for v in inputs])

@@ -15,7 +15,7 @@ from .handle import array, wrap
 from .primitive import record_values
 
 
-def broadcast_shapes(function: str, a: tuple, b: tuple) -> tuple:
+def broadcast_shapes(function: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that ``a`` and ``b`` broadcast to (NumPy's rule)."""
     if len(a) < len(b):
         a, b = b, a
@@ -94,8 +94,8 @@ def binary(primitive: Any, function: str, kind: str, a: Any, b: Any, stream: Any
 
 # Scalars beside arrays are few and recur: one Value each, by dtype and number, bounded. Zeros are
 # left out, since 0.0 and -0.0 are equal.
-_floats: list = [{} for _ in DTYPES]
-_ints: list = [{} for _ in DTYPES]
+_floats: list[dict[float, Any]] = [{} for _ in DTYPES]
+_ints: list[dict[int, Any]] = [{} for _ in DTYPES]
 _LARGEST_TABLE = 4096
 
 

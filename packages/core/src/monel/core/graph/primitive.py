@@ -12,6 +12,7 @@ from typing import Any, ClassVar, dataclass_transform
 from weakref import ref
 
 from ..base.errors import MissingRuleError
+from ..contract.backend import DECIDING_OPERANDS
 from . import handle
 from . import value as graph
 
@@ -24,6 +25,8 @@ _LARGEST_TABLE = 65_536
 @dataclass_transform(frozen_default=True)
 class PrimitiveMeta(type):
     """Interns instances by class and parameters."""
+
+    interned: bool
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if not cls.interned:
@@ -102,9 +105,11 @@ class Primitive(metaclass=PrimitiveMeta):
         dataclasses.dataclass(frozen=True, repr=False)(cls)
         if name:
             REGISTRY[name] = cls
+            if cls.dtype_operand:
+                DECIDING_OPERANDS[name] = cls.dtype_operand
 
     def __str__(self) -> str:
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        fields = dataclasses.fields(self)
         if not fields:
             return self.export_name
         return f"{self.export_name} [{', '.join(_show(getattr(self, f.name)) for f in fields)}]"
@@ -114,7 +119,7 @@ class Primitive(metaclass=PrimitiveMeta):
     @property
     def parameters(self) -> dict[str, Any]:
         """The static parameters by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def bind(self, *operands: Any, stream: Any = None) -> Any:
         """Record this primitive on arrays; return an array, or a tuple for several outputs."""
@@ -134,8 +139,8 @@ class Primitive(metaclass=PrimitiveMeta):
     def replayed(self, old: Any, new: Any) -> Any:
         """Return the primitive for operands of avals ``new`` where it was recorded for ``old``.
 
-        What a ``shape_dependent`` primitive can't carry over it refuses with ShapeError; ``abstract``
-        is asked afterwards in any case.
+        What a ``shape_dependent`` primitive can't carry over it refuses with ShapeError;
+        ``abstract`` is asked afterwards in any case.
         """
         return self
 
@@ -152,7 +157,7 @@ class Primitive(metaclass=PrimitiveMeta):
 
     @classmethod
     def source_of(cls, rule: str) -> str | None:
-        """Return where a rule comes from: written, derived, decomposed, declared absent; or None."""
+        """Return how a rule comes: written, derived, decomposed, declared absent; None: not."""
         found = getattr(cls, rule, None)
         if found is not None and found is not getattr(Primitive, rule):
             owner = next(c for c in cls.__mro__ if rule in c.__dict__)
@@ -182,7 +187,7 @@ class Output(Primitive, name="output"):
         raise MissingRuleError("output: its aval is that of the primitive with several outputs")
 
 
-def apply(primitive: Any, operands: tuple, stream: Any = None) -> Any:
+def apply(primitive: Any, operands: tuple[Any, ...], stream: Any = None) -> Any:
     """Record ``primitive`` on ``operands``, which are arrays; return arrays."""
     values = tuple([operand.value for operand in operands])
     made = record_values(primitive, values, stream)
@@ -191,7 +196,7 @@ def apply(primitive: Any, operands: tuple, stream: Any = None) -> Any:
     return handle.wrap(made)
 
 
-def record_values(primitive: Any, values: tuple, stream: Any = None) -> Any:
+def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -> Any:
     """Record ``primitive`` on Values; return the Value, or a tuple for several outputs."""
     out = primitive.abstract(*values)
     if stream is None:

@@ -7,6 +7,7 @@ iterative, so that a chain of 100,000 operations needs no deep recursion.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 from weakref import ref
@@ -24,7 +25,7 @@ FUSION_SIZE = 8192
 _LARGEST_KEY = 1 << 52
 
 
-def dtype_key(operands: tuple, value: Any) -> int:
+def dtype_key(operands: tuple[Any, ...], value: Any) -> int:
     """Return the key under which the kernel for ``operands`` is kept; ``run`` computes the same."""
     key = 1 if len(operands) else 16 + value.dtype.code
     for operand in operands:
@@ -52,6 +53,22 @@ class Slots:
       on_stream: (stream) -> context manager that makes it the thread's default.
       listeners: Called with every recorded Value while something listens, else None.
     """
+
+    annotate: Callable[..., Any]
+    array: Callable[..., Any]
+    coerce: Callable[..., Any]
+    current_stream: Callable[..., Any]
+    fuse: Callable[..., Any]
+    keep_dtype: Callable[..., Any]
+    missing: Callable[..., Any]
+    on_stream: Callable[..., Any]
+    promote: Callable[..., Any]
+    resolve: Callable[..., Any]
+    scalar: Callable[..., Any]
+    to_stream: Callable[..., Any]
+    transfer: Callable[..., Any]
+    listeners: Callable[..., Any] | None
+    stream: Any
 
     __slots__ = (
         "annotate",
@@ -100,6 +117,18 @@ class Value:
       state: None; the claim of an evaluation that runs it; or the error it failed with.
       outputs: Of a Value of several outputs: weak references to its ``Output`` Values.
     """
+
+    buffer: Any
+    dtype: Any
+    operands: tuple[Any, ...]
+    outputs: list[Any] | None
+    primitive: Any
+    serial: int
+    shape: tuple[int, ...]
+    size: int
+    state: Any
+    stream: Any
+    trace: Any
 
     __slots__ = (
         "__weakref__",
@@ -161,7 +190,7 @@ class Trace:
         self.evaluated = []
 
 
-def outermost(operands: tuple) -> Any:
+def outermost(operands: tuple[Any, ...]) -> Any:
     """Return the outermost open trace that ``operands`` descend from."""
     found = None
     for operand in operands:
@@ -198,7 +227,13 @@ def check_live(value: Any) -> None:
 
 
 def record(
-    primitive: Any, operands: tuple, shape: tuple, dtype: Any, size: int, stream: Any, trace: Any
+    primitive: Any,
+    operands: tuple[Any, ...],
+    shape: tuple[int, ...],
+    dtype: Any,
+    size: int,
+    stream: Any,
+    trace: Any,
 ) -> Any:
     """Make the Value of ``primitive`` applied to ``operands``; everything has been checked."""
     global _serial
@@ -238,13 +273,23 @@ class Target:
       find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
     """
 
-    __slots__ = ("backend", "context", "device", "find", "fusible", "kernels", "roots", "stream", "views")
+    __slots__ = (
+        "backend",
+        "context",
+        "device",
+        "find",
+        "fusible",
+        "kernels",
+        "roots",
+        "stream",
+        "views",
+    )
 
     def __init__(self, backend: Any, device: str, find: Any) -> None:
         self.backend = backend
         self.device = device
         self.find = find
-        self.kernels: dict = {}
+        self.kernels: dict[Any, Any] = {}
         self.fusible: Any = None
         self.roots: Any = frozenset()
         self.stream: Any = None
@@ -279,12 +324,12 @@ class Context:
         return self.target.backend.allocate(tuple(shape), dtype, self.target.device)
 
 
-def _owners(operands: tuple, i: int) -> int:
+def _owners(operands: tuple[Any, ...], i: int) -> int:
     operand = operands[i]
     return getrefcount(operand)
 
 
-def _buffer_owners(operands: tuple, i: int) -> int:
+def _buffer_owners(operands: tuple[Any, ...], i: int) -> int:
     operand = operands[i]
     buffer = operand.buffer
     return getrefcount(buffer)
@@ -305,12 +350,12 @@ _SOLE = _owners((Value.__new__(Value),), 0)
 _SOLE_BUFFER = _sole_buffer_owners()
 
 
-def sole_owners(operands: tuple, i: int) -> int:
+def sole_owners(operands: tuple[Any, ...], i: int) -> int:
     """Return how many owners ``operands[i]`` has besides one reference by the tuple itself."""
     return _owners(operands, i) - _SOLE
 
 
-def dying_operands(operands: tuple) -> int:
+def dying_operands(operands: tuple[Any, ...]) -> int:
     """Return the bit mask of the operands that die with their only consumer."""
     mask = 0
     for i in range(len(operands)):
@@ -321,7 +366,7 @@ def dying_operands(operands: tuple) -> int:
     return mask
 
 
-def _repeats(operands: tuple, i: int) -> int:
+def _repeats(operands: tuple[Any, ...], i: int) -> int:
     count = -1
     for operand in operands:
         if operand is operands[i]:
@@ -346,7 +391,7 @@ def _wait_for(value: Any) -> None:
 
 
 # The claim of an evaluation that has no stack.
-_CLAIMED: list = []
+_CLAIMED: list[Any] = []
 
 
 def evaluate(root: Any) -> None:
@@ -392,7 +437,7 @@ def _run_alone(root: Any) -> bool:
     return True
 
 
-def _settle(value: Any, stack: list) -> None:
+def _settle(value: Any, stack: list[Any]) -> None:
     """A Value that failed raises again; one that another thread runs is waited for."""
     state = value.state
     if isinstance(state, BaseException):
@@ -401,7 +446,7 @@ def _settle(value: Any, stack: list) -> None:
         _wait_for(value)
 
 
-def _try_fuse(value: Any, operands: tuple) -> tuple:
+def _try_fuse(value: Any, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     if value.stream is None or not operands:
         return operands
     target = value.stream.target
@@ -413,7 +458,7 @@ def _try_fuse(value: Any, operands: tuple) -> tuple:
     return operands
 
 
-def run(value: Any, operands: tuple, stack: list) -> None:
+def run(value: Any, operands: tuple[Any, ...], stack: list[Any]) -> None:
     """Call the kernel of ``value``, whose operands are all computed."""
     stream = value.stream
     primitive = value.primitive
@@ -456,14 +501,14 @@ def run(value: Any, operands: tuple, stack: list) -> None:
         raise
 
 
-def _donating(value: Any, operands: tuple, target: Any) -> Any:
+def _donating(value: Any, operands: tuple[Any, ...], target: Any) -> Any:
     # The recorded operands are let go of first, so that only the local tuple owns them.
     value.operands = ()
     mask = dying_operands(operands)
     return Context(target, mask) if mask else target.context
 
 
-def _run_across(value: Any, operands: tuple, target: Any) -> None:
+def _run_across(value: Any, operands: tuple[Any, ...], target: Any) -> None:
     """Run ``value`` with copies of the operands that live on other devices."""
     buffers = []
     for operand in operands:
@@ -502,7 +547,7 @@ def _fill_outputs(value: Any, results: Any) -> None:
                 output.operands = ()
 
 
-def fail(value: Any, error: BaseException, operands: tuple) -> None:
+def fail(value: Any, error: BaseException, operands: tuple[Any, ...]) -> None:
     """Mark ``value`` as failed: it raises ``error`` again, and so does what depends on it."""
     if isinstance(error, Exception):
         slots.annotate(error, value, operands)

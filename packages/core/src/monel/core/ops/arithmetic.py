@@ -7,8 +7,8 @@ from typing import Any
 
 from ..base.dtypes import bool_, complex64, finfo
 from ..base.errors import ShapeError
-from ..graph.handle import wrap
-from ..primitives.arguments import call_on, operand
+from ..graph.handle import array, wrap
+from ..primitives.arguments import call_on, flag, number, operand, speaking_as
 from ..primitives.compare import (
     equal,
     isfinite,
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-def clip(a: Any, /, a_min: Any, a_max: Any, *, stream: Any = None) -> Any:
+def clip(a: Any, /, a_min: Any, a_max: Any, *, stream: Any = None) -> array:
     """Return ``a`` with what is below ``a_min`` raised to it and what is above ``a_max`` lowered.
 
     Args:
@@ -56,12 +56,13 @@ def clip(a: Any, /, a_min: Any, a_max: Any, *, stream: Any = None) -> Any:
     x = operand("clip", a)
     if a_min is None and a_max is None:
         raise ShapeError("clip: At most one of a_min and a_max may be None")
-    if a_min is not None:
-        x = maximum(x, a_min, stream=stream)
-    return x if a_max is None else minimum(x, a_max, stream=stream)
+    with speaking_as("clip"):
+        if a_min is not None:
+            x = maximum(x, a_min, stream=stream)
+        return x if a_max is None else minimum(x, a_max, stream=stream)
 
 
-def degrees(a: Any, /, *, stream: Any = None) -> Any:
+def degrees(a: Any, /, *, stream: Any = None) -> array:
     """Return angles in degrees, given in radians.
 
     Args:
@@ -78,7 +79,7 @@ def degrees(a: Any, /, *, stream: Any = None) -> Any:
     return multiply(as_floating(to_array("degrees", a), stream), 180 / math.pi, stream)
 
 
-def radians(a: Any, /, *, stream: Any = None) -> Any:
+def radians(a: Any, /, *, stream: Any = None) -> array:
     """Return angles in radians, given in degrees.
 
     Args:
@@ -104,7 +105,7 @@ def isclose(
     *,
     equal_nan: bool = False,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return whether ``abs(a - b) <= atol + rtol * abs(b)``, element by element.
 
     Infinities are close to themselves, and nan to nothing but, with ``equal_nan``, to nan.
@@ -132,12 +133,16 @@ def _close(
 ) -> Any:
     x, y = meeting(function, operand(function, a), operand(function, b), stream=stream)
     x, y = as_floating(x, stream), as_floating(y, stream)
-    distance = abs(subtract(x, y, stream), stream=stream)
+    with speaking_as(function):
+        distance = abs(subtract(x, y, stream), stream=stream)
+    rtol, atol = number(function, "rtol", rtol), number(function, "atol", atol)
     room = add(multiply(abs(y, stream=stream), rtol, stream), atol, stream)
-    # An infinite tolerance would admit everything.
-    near = logical_and(less_equal(distance, room, stream), isfinite(room, stream), stream=stream)
+    # An infinite operand makes both sides infinite.
+    near = logical_and(
+        less_equal(distance, room, stream), isfinite(distance, stream), stream=stream
+    )
     near = logical_or(near, equal(x, y, stream), stream=stream)
-    if equal_nan:
+    if flag(function, "equal_nan", equal_nan):
         both = logical_and(isnan(x, stream), isnan(y, stream), stream=stream)
         near = logical_or(near, both, stream=stream)
     return near
@@ -157,7 +162,7 @@ def allclose(
     *,
     equal_nan: bool = False,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return whether all elements are close in the sense of ``isclose``.
 
     Args:
@@ -178,7 +183,7 @@ def allclose(
     return _every(_close("allclose", a, b, rtol, atol, equal_nan, stream), stream)
 
 
-def array_equal(a: Any, b: Any, equal_nan: bool = False, stream: Any = None) -> Any:
+def array_equal(a: Any, b: Any, equal_nan: bool = False, stream: Any = None) -> array:
     """Return whether two arrays have the same shape and equal elements; dtypes may differ.
 
     Args:
@@ -198,7 +203,7 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False, stream: Any = None) -> 
     if x.shape != y.shape:
         return wrap(constant(pack([False], bool_), (), bool_))
     same = equal(x, y, stream)
-    if equal_nan and x.dtype.inexact and y.dtype.inexact:
+    if flag("array_equal", "equal_nan", equal_nan) and x.dtype.inexact and y.dtype.inexact:
         both = logical_and(isnan(x, stream), isnan(y, stream), stream=stream)
         same = logical_or(same, both, stream=stream)
     return _every(same, stream)
@@ -211,7 +216,7 @@ def nan_to_num(
     neginf: float | None = None,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ``a`` with nan and infinities replaced; complex numbers by parts.
 
     Args:
@@ -240,14 +245,14 @@ def nan_to_num(
 
 def _finite(x: Any, nan: float, posinf: float | None, neginf: float | None, stream: Any) -> Any:
     limits = finfo(x.dtype)
-    high = limits.max if posinf is None else float(posinf)
-    low = limits.min if neginf is None else float(neginf)
-    y = where(isnan(x, stream), float(nan), x, stream=stream)
+    high = limits.max if posinf is None else number("nan_to_num", "posinf", posinf)
+    low = limits.min if neginf is None else number("nan_to_num", "neginf", neginf)
+    y = where(isnan(x, stream), number("nan_to_num", "nan", nan), x, stream=stream)
     y = where(equal(x, math.inf, stream), high, y, stream=stream)
     return where(equal(x, -math.inf, stream), low, y, stream=stream)
 
 
-def positive(a: Any, /, *, stream: Any = None) -> Any:
+def positive(a: Any, /, *, stream: Any = None) -> array:
     """Return ``+a``: the same elements in another array.
 
     Args:
@@ -264,7 +269,7 @@ def positive(a: Any, /, *, stream: Any = None) -> Any:
     return call_on(stream, "copy", operand("positive", a))
 
 
-def trunc(a: Any, /, *, stream: Any = None) -> Any:
+def trunc(a: Any, /, *, stream: Any = None) -> array:
     """Return the nearest integer towards zero of each element, in the same dtype.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..base import dtypes
 from ..base.errors import DTypeError, ShapeError
+from ..graph.handle import array
 from ..primitives.arguments import call_on, describe, integer, operand
 from ..primitives.convert import cast
 from ..primitives.create import Iota
@@ -27,7 +28,7 @@ def gather_mm(
     *,
     sorted_indices: bool = False,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the matrix products of chosen matrices of two batches.
 
     Args:
@@ -100,7 +101,7 @@ def block_masked_mm(
     mask_rhs: Any = None,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return a matrix product whose operands and result are masked or scaled in square blocks.
 
     Args:
@@ -150,7 +151,7 @@ def _masked(x: Any, mask: Any, side: int, stream: Any) -> Any:
     return call_on(stream, "mul", x, cast(blocks, x.dtype, stream))
 
 
-def segmented_mm(a: Any, b: Any, /, segments: Any, *, stream: Any = None) -> Any:
+def segmented_mm(a: Any, b: Any, /, segments: Any, *, stream: Any = None) -> array:
     """Return the matrix products of segments of the contracted axis.
 
     Args:

@@ -6,9 +6,9 @@ from typing import Any
 
 from ..base.avals import check_shape
 from ..base.errors import ShapeError
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..graph.operators import broadcast_shapes as meet
-from ..primitives.arguments import integers, operand, stays_open
+from ..primitives.arguments import integers, operand, speaking_as, stays_open
 from ..primitives.kinds import broadcast_like
 from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast
@@ -16,7 +16,7 @@ from ..primitives.shape import Broadcast
 __all__ = ["broadcast_arrays", "broadcast_shapes", "broadcast_to"]
 
 
-def broadcast_to(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
+def broadcast_to(a: Any, /, shape: Any, *, stream: Any = None) -> array:
     """Return ``a`` repeated to ``shape`` by NumPy's rules of broadcasting, without a copy.
 
     Args:
@@ -38,7 +38,7 @@ def broadcast_to(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
     return wrap(x.value) if new == x.shape else Broadcast(new).bind(x, stream=stream)
 
 
-def broadcast_arrays(*arrays: Any, stream: Any = None) -> list[Any]:
+def broadcast_arrays(*arrays: Any, stream: Any = None) -> list[array]:
     """Return the arrays broadcast to their common shape.
 
     Args:
@@ -55,7 +55,8 @@ def broadcast_arrays(*arrays: Any, stream: Any = None) -> list[Any]:
     xs = [operand("broadcast_arrays", a) for a in arrays]
     if not xs:
         return []
-    shape = broadcast_shapes(*[x.shape for x in xs])
+    with speaking_as("broadcast_arrays"):
+        shape = broadcast_shapes(*[x.shape for x in xs])
     whole = next((x for x in xs if x.shape == shape), None)
     if whole is not None and any(stays_open(x) for x in xs):
         return [broadcast_like(x, whole) for x in xs]

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..base.dtypes import promote
 from ..base.errors import DTypeError, ShapeError
-from ..primitives.arguments import call_on, integer, operand
+from ..graph.handle import array
+from ..primitives.arguments import call_on, flag, integer, operand, speaking_as
 from ..primitives.conv import Window
 from ..primitives.conv import convolve as windowed
 from ..primitives.convert import cast
@@ -73,7 +74,9 @@ def _general(
 ) -> Any:
     for name in ("stride", "kernel_dilation", "input_dilation"):
         _positive(function, name, tuple([getattr(v, name) for v in windows]))
-    return windowed(x, w, windows, integer(function, "groups", groups), bool(flip), stream)
+    count, turned = integer(function, "groups", groups), flag(function, "flip", flip)
+    with speaking_as(function):
+        return windowed(x, w, windows, count, turned, stream)
 
 
 def _plain(
@@ -129,7 +132,7 @@ def conv1d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Convolve over one spatial axis, channels last; the kernel is not reversed.
 
     Args:
@@ -162,7 +165,7 @@ def conv2d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Convolve over two spatial axes, channels last; the kernel is not reversed.
 
     Args:
@@ -195,7 +198,7 @@ def conv3d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Convolve over three spatial axes, channels last; the kernel is not reversed.
 
     Args:
@@ -229,7 +232,7 @@ def conv_transpose1d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Apply the transpose of ``conv1d``, which takes results back to the size of inputs.
 
     Args:
@@ -275,7 +278,7 @@ def conv_transpose2d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Apply the transpose of ``conv2d``, which takes results back to the size of inputs.
 
     Args:
@@ -321,7 +324,7 @@ def conv_transpose3d(
     groups: int = 1,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Apply the transpose of ``conv3d``, which takes results back to the size of inputs.
 
     Args:
@@ -368,7 +371,7 @@ def conv_general(
     flip: bool = False,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Convolve over one to three spatial axes, with everything that can be chosen.
 
     Args:
@@ -412,7 +415,7 @@ def conv_general(
     return _general(name, x, w, windows, groups, flip, stream)
 
 
-def convolve(a: Any, v: Any, /, mode: str = "full", *, stream: Any = None) -> Any:
+def convolve(a: Any, v: Any, /, mode: str = "full", *, stream: Any = None) -> array:
     """Return the discrete convolution of two sequences; the longer one is slid over.
 
     Args:

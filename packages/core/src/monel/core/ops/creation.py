@@ -9,11 +9,12 @@ from ..base import dtypes
 from ..base.avals import check_shape
 from ..base.dtypes import Dtype, float32
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import (
     dtype_or,
     operand,
     shape_of,
+    speaking_as,
     stays_open,
 )
 from ..primitives.convert import cast
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-def zeros(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> Any:
+def zeros(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
     """Return an array of zeros.
 
     Args:
@@ -54,7 +55,7 @@ def zeros(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> A
     return _filled("zeros", shape_of("zeros", shape), kind, 0, stream)
 
 
-def empty(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> Any:
+def empty(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
     """Return an array whose values do not matter: zeros; see ``zeros``.
 
     Args:
@@ -73,7 +74,7 @@ def empty(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> A
     return _filled("empty", shape_of("empty", shape), kind, 0, stream)
 
 
-def ones(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> Any:
+def ones(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
     """Return an array of ones.
 
     Args:
@@ -92,7 +93,7 @@ def ones(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> An
     return _filled("ones", shape_of("ones", shape), kind, 1, stream)
 
 
-def full(shape: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> Any:
+def full(shape: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> array:
     """Return an array filled with ``vals``.
 
     Args:
@@ -119,7 +120,10 @@ def _full(function: str, shape: tuple[int, ...], vals: Any, dtype: Any, stream: 
         return _filled(function, shape, kind, vals, stream)
     x = to_array(function, vals)
     x = cast(x, dtype_or(function, dtype, x.dtype), stream)
-    return x if x.shape == shape else Broadcast(shape=shape).bind(x, stream=stream)
+    if x.shape == shape:
+        return x
+    with speaking_as(function):
+        return Broadcast(shape=shape).bind(x, stream=stream)
 
 
 def _filled(function: str, shape: tuple[int, ...], dtype: Dtype, number: Any, stream: Any) -> Any:
@@ -161,7 +165,7 @@ def _like(function: str, a: Any, number: Any, dtype: Any, stream: Any) -> Any:
     return _filled(function, x.shape, kind, number, stream)
 
 
-def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> Any:
+def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
     """Return zeros of the shape of ``a``.
 
     Args:
@@ -177,7 +181,7 @@ def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
     return _like("zeros_like", a, 0, dtype, stream)
 
 
-def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> Any:
+def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
     """Return an array of the shape of ``a`` whose values do not matter: zeros.
 
     Args:
@@ -193,7 +197,7 @@ def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
     return _like("empty_like", a, 0, dtype, stream)
 
 
-def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> Any:
+def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
     """Return ones of the shape of ``a``.
 
     Args:
@@ -209,7 +213,7 @@ def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> A
     return _like("ones_like", a, 1, dtype, stream)
 
 
-def full_like(a: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> Any:
+def full_like(a: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> array:
     """Return an array of the shape of ``a`` filled with ``vals``.
 
     Args:

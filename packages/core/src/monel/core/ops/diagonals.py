@@ -10,7 +10,7 @@ from ..base.avals import check_shape
 from ..base.dtypes import Dtype, float32
 from ..base.errors import AxisError, OutOfBoundsError, ShapeError
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives import elementwise, reduce
 from ..primitives.arguments import (
     call_on,
@@ -33,7 +33,7 @@ from .ranges import grid
 __all__ = ["as_strided", "diag", "diagonal", "trace", "tri", "tril", "triu"]
 
 
-def diag(a: Any, /, k: int = 0, *, stream: Any = None) -> Any:
+def diag(a: Any, /, k: int = 0, *, stream: Any = None) -> array:
     """Return a diagonal of a matrix, or the matrix with a given diagonal.
 
     Args:
@@ -94,7 +94,7 @@ def _diagonal(x: Any, offset: int, stream: Any) -> Any:
     return Slice((0,) * (lead + 1), stop, (*whole, n + 1)).bind(line, stream=stream)
 
 
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, stream: Any = None) -> Any:
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, stream: Any = None) -> array:
     """Return a diagonal of two axes, which disappear; the diagonal is the last axis.
 
     Args:
@@ -139,7 +139,7 @@ def trace(
     dtype: Dtype | None = None,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the sum along a diagonal of two axes.
 
     Args:
@@ -169,7 +169,7 @@ def tri(
     dtype: Dtype | None = None,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ones on and below a diagonal and zeros above.
 
     Args:
@@ -194,7 +194,7 @@ def tri(
     return cast(below, dtype_or("tri", dtype, float32), stream)
 
 
-def tril(x: Any, k: int = 0, *, stream: Any = None) -> Any:
+def tril(x: Any, k: int = 0, *, stream: Any = None) -> array:
     """Return ``x`` with zeros above a diagonal of its last two axes.
 
     Args:
@@ -213,7 +213,7 @@ def tril(x: Any, k: int = 0, *, stream: Any = None) -> Any:
     return _triangle("tril", "less_equal", x, integer("tril", "k", k), stream)
 
 
-def triu(x: Any, k: int = 0, *, stream: Any = None) -> Any:
+def triu(x: Any, k: int = 0, *, stream: Any = None) -> array:
     """Return ``x`` with zeros below a diagonal of its last two axes.
 
     Args:
@@ -246,7 +246,7 @@ def _triangle(function: str, comparison: str, a: Any, k: int, stream: Any) -> An
 
 def as_strided(
     a: Any, /, shape: Any = None, strides: Any = None, offset: int = 0, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return the array whose element i, j ... is ``flatten(a)[offset + i * strides[0] + ...]``.
 
     It is a gather: nothing outside ``a`` can be read, and gradients add up where elements repeat.

@@ -6,14 +6,14 @@ from typing import Any
 
 from ..base.dtypes import bool_
 from ..base.errors import ShapeError
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, canonical_axis, integer, operand
 from .joining import part
 
 __all__ = ["diff"]
 
 
-def diff(a: Any, /, n: int = 1, axis: int = -1, *, stream: Any = None) -> Any:
+def diff(a: Any, /, n: int = 1, axis: int = -1, *, stream: Any = None) -> array:
     """Return each element along an axis minus the one before it, ``n`` times over.
 
     Args:

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from ..base.errors import ShapeError
+from ..graph.handle import array
 from ..primitives import elementwise, reduce
 from ..primitives.arguments import describe, operand
 from ..primitives.dot import product
@@ -22,7 +23,7 @@ Label = str | int
 Labels = tuple[Label, ...]
 
 
-def einsum(subscripts: str, *operands: Any, stream: Any = None) -> Any:
+def einsum(subscripts: str, *operands: Any, stream: Any = None) -> array:
     """Return the sum of products that ``subscripts`` describes, as in NumPy.
 
     Contractions run as matrix products in an order chosen by ``einsum_path``, and need what

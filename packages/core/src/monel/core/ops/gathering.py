@@ -6,6 +6,7 @@ from typing import Any
 
 from ..base.dtypes import int32
 from ..base.errors import AxisError, DTypeError, ShapeError
+from ..graph.handle import array
 from ..graph.operators import broadcast_shapes
 from ..primitives.along import PutAlongAxis, TakeAlongAxis
 from ..primitives.arguments import call_on, canonical_axis, describe, integers, operand
@@ -18,7 +19,7 @@ from .selection import as_index, check_static, fit
 __all__ = ["put_along_axis", "slice", "slice_update", "take", "take_along_axis"]
 
 
-def take(a: Any, /, indices: Any, axis: int | None = None, *, stream: Any = None) -> Any:
+def take(a: Any, /, indices: Any, axis: int | None = None, *, stream: Any = None) -> array:
     """Return the entries of ``a`` at ``indices`` along ``axis``.
 
     Args:
@@ -88,7 +89,7 @@ def _without(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
     return shape[:axis] + (n,) + shape[axis + 1 :]
 
 
-def take_along_axis(a: Any, /, indices: Any, axis: int | None = -1, *, stream: Any = None) -> Any:
+def take_along_axis(a: Any, /, indices: Any, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return entry ``indices[..., k, ...]`` of each line of ``a`` along ``axis``.
 
     Args:
@@ -116,7 +117,7 @@ def take_along_axis(a: Any, /, indices: Any, axis: int | None = -1, *, stream: A
 
 def put_along_axis(
     a: Any, /, indices: Any, values: Any, axis: int | None = None, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return ``a`` with ``values`` at ``indices[..., k, ...]`` of each line along ``axis``.
 
     Args:
@@ -179,7 +180,7 @@ def _windows(start: Any, axes: tuple[int, ...], sizes: tuple[int, ...], stream: 
     return found
 
 
-def slice(a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any = None) -> Any:
+def slice(a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any = None) -> array:
     """Return the part of ``a`` of shape ``slice_size`` that begins where an array says.
 
     Args:
@@ -212,7 +213,9 @@ def slice(a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any
     return Transpose(axes=tuple(order)).bind(made, stream=stream)
 
 
-def slice_update(a: Any, update: Any, start_indices: Any, axes: Any, *, stream: Any = None) -> Any:
+def slice_update(
+    a: Any, update: Any, start_indices: Any, axes: Any, *, stream: Any = None
+) -> array:
     """Return ``a`` with ``update`` written where an array says.
 
     Args:

@@ -210,7 +210,13 @@ def where_masked(a: Any, condition: Any, values: Any) -> Any:
 
 
 class ArrayAt:
-    """``a.at[index]``: updates that count each index as often as it occurs."""
+    """``a.at[index]``: updates that count each index as often as it occurs.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.zeros(3).at[mx.array([0, 0, 2])].add(1)
+      array([2, 0, 1], dtype=float32)
+    """
 
     __slots__ = ("_array", "_index")
 

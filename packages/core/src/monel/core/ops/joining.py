@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.errors import ShapeError
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import (
     canonical_axes,
     canonical_axis,
@@ -15,6 +15,7 @@ from ..primitives.arguments import (
     operand,
     operands,
     promoted,
+    speaking_as,
     stays_open,
 )
 from ..primitives.flatten import flatten_axes
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-def concatenate(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any:
+def concatenate(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> array:
     """Return arrays joined along an axis.
 
     Args:
@@ -61,7 +62,7 @@ def concatenate(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any
     return _joined("concatenate", arrays, axis, stream)
 
 
-def concat(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any:
+def concat(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> array:
     """Return arrays joined along an axis; see ``concatenate``.
 
     Args:
@@ -95,10 +96,11 @@ def _joined(function: str, arrays: Any, axis: int | None, stream: Any) -> Any:
             )
     if len(xs) == 1:
         return wrap(xs[0].value)
-    return Concatenate(place).bind(*promoted(xs, stream), stream=stream)
+    with speaking_as(function):
+        return Concatenate(place).bind(*promoted(xs, stream), stream=stream)
 
 
-def stack(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> Any:
+def stack(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> array:
     """Return arrays joined along a new axis.
 
     Args:
@@ -140,7 +142,7 @@ def part(x: Any, axis: int, start: int, stop: int, stream: Any = None) -> Any:
     return Slice(tuple(low), tuple(high), (1,) * x.ndim).bind(x, stream=stream)
 
 
-def split(a: Any, /, indices_or_sections: Any, axis: int = 0, *, stream: Any = None) -> list[Any]:
+def split(a: Any, /, indices_or_sections: Any, axis: int = 0, *, stream: Any = None) -> list[array]:
     """Return the parts of ``a`` along an axis.
 
     Args:
@@ -178,7 +180,7 @@ def split(a: Any, /, indices_or_sections: Any, axis: int = 0, *, stream: Any = N
     return [part(x, place, i, max(i, j), stream) for i, j in zip(starts, stops, strict=True)]
 
 
-def unstack(x: Any, /, *, axis: int = 0, stream: Any = None) -> tuple[Any, ...]:
+def unstack(x: Any, /, *, axis: int = 0, stream: Any = None) -> tuple[array, ...]:
     """Return the entries of ``x`` along an axis, which disappears: the inverse of ``stack``.
 
     Args:
@@ -198,7 +200,7 @@ def unstack(x: Any, /, *, axis: int = 0, stream: Any = None) -> tuple[Any, ...]:
     return tuple([Select(place, i).bind(a, stream=stream) for i in range(a.shape[place])])
 
 
-def tile(a: Any, reps: Any, /, *, stream: Any = None) -> Any:
+def tile(a: Any, reps: Any, /, *, stream: Any = None) -> array:
     """Return ``a`` repeated as a block.
 
     Args:
@@ -236,7 +238,7 @@ def tile(a: Any, reps: Any, /, *, stream: Any = None) -> Any:
     return Reshape(tiled).bind(whole, stream=stream)
 
 
-def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = None) -> Any:
+def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = None) -> array:
     """Return ``array`` with each entry of an axis repeated.
 
     Args:
@@ -272,7 +274,7 @@ def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = N
     return Reshape(shape).bind(whole, stream=stream)
 
 
-def flip(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
+def flip(a: Any, /, axis: Any = None, *, stream: Any = None) -> array:
     """Return ``a`` with the order of entries reversed along axes.
 
     Args:
@@ -301,7 +303,7 @@ def flip(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
     return Slice(tuple(start), tuple(stop), tuple(step)).bind(x, stream=stream)
 
 
-def roll(a: Any, shift: Any, axis: Any = None, /, *, stream: Any = None) -> Any:
+def roll(a: Any, shift: Any, axis: Any = None, /, *, stream: Any = None) -> array:
     """Return ``a`` with its entries moved along axes; what leaves at one end enters at the other.
 
     Args:
@@ -349,7 +351,7 @@ def _rolled(x: Any, by: int, axis: int, stream: Any) -> Any:
 
 def meshgrid(
     *arrays: Any, sparse: bool | None = False, indexing: str | None = "xy", stream: Any = None
-) -> tuple[Any, ...]:
+) -> tuple[array, ...]:
     """Return coordinate grids of vectors of coordinates.
 
     Args:

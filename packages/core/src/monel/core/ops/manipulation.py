@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.errors import AxisError, ShapeError
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import (
     canonical_axes,
     canonical_axis,
     describe,
+    integer,
     integer_or_integers,
     integers,
     operand,
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
+def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> array:
     """Return the elements of ``a``, in row-major order, under another shape.
 
     Args:
@@ -61,7 +62,7 @@ def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> Any:
     return wrap(x.value) if new == x.shape else Reshape(new).bind(x, stream=stream)
 
 
-def flatten(a: Any, /, start_axis: int = 0, end_axis: int = -1, *, stream: Any = None) -> Any:
+def flatten(a: Any, /, start_axis: int = 0, end_axis: int = -1, *, stream: Any = None) -> array:
     """Return ``a`` with the axes from ``start_axis`` to ``end_axis``, inclusive, made one.
 
     Args:
@@ -77,8 +78,8 @@ def flatten(a: Any, /, start_axis: int = 0, end_axis: int = -1, *, stream: Any =
       array([1, 2, 3, 4], dtype=int32)
     """
     x = operand("flatten", a)
-    (start,) = integer_or_integers("flatten", "start_axis", start_axis)
-    (end,) = integer_or_integers("flatten", "end_axis", end_axis)
+    start = integer("flatten", "start_axis", start_axis)
+    end = integer("flatten", "end_axis", end_axis)
     ndim = x.ndim
     if not ndim:
         return flatten_axes(x, 0, 0, stream)
@@ -92,7 +93,7 @@ def flatten(a: Any, /, start_axis: int = 0, end_axis: int = -1, *, stream: Any =
     return wrap(x.value) if start == end else flatten_axes(x, start, end, stream)
 
 
-def unflatten(a: Any, /, axis: int, shape: Any, *, stream: Any = None) -> Any:
+def unflatten(a: Any, /, axis: int, shape: Any, *, stream: Any = None) -> array:
     """Return ``a`` with ``axis`` divided into axes of lengths ``shape``.
 
     Args:
@@ -117,7 +118,7 @@ def unflatten(a: Any, /, axis: int, shape: Any, *, stream: Any = None) -> Any:
     return unflatten_axis(x, canonical_axis("unflatten", axis, x), parts, stream)
 
 
-def transpose(a: Any, /, axes: Any = None, *, stream: Any = None) -> Any:
+def transpose(a: Any, /, axes: Any = None, *, stream: Any = None) -> array:
     """Return ``a`` with its axes in another order.
 
     Args:
@@ -136,7 +137,7 @@ def transpose(a: Any, /, axes: Any = None, *, stream: Any = None) -> Any:
     return _permuted("transpose", a, axes, stream)
 
 
-def permute_dims(a: Any, /, axes: Any = None, *, stream: Any = None) -> Any:
+def permute_dims(a: Any, /, axes: Any = None, *, stream: Any = None) -> array:
     """Return ``a`` with its axes in another order; see ``transpose``.
 
     Args:
@@ -178,7 +179,7 @@ def _transposed(x: Any, order: tuple[int, ...], stream: Any) -> Any:
     return Transpose(order).bind(x, stream=stream)
 
 
-def matrix_transpose(a: Any, /, *, stream: Any = None) -> Any:
+def matrix_transpose(a: Any, /, *, stream: Any = None) -> array:
     """Return ``a`` with its last two axes exchanged.
 
     Args:
@@ -200,7 +201,7 @@ def matrix_transpose(a: Any, /, *, stream: Any = None) -> Any:
     return _transposed(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2), stream)
 
 
-def swapaxes(a: Any, /, axis1: int, axis2: int, *, stream: Any = None) -> Any:
+def swapaxes(a: Any, /, axis1: int, axis2: int, *, stream: Any = None) -> array:
     """Return ``a`` with two axes exchanged.
 
     Args:
@@ -222,7 +223,7 @@ def swapaxes(a: Any, /, axis1: int, axis2: int, *, stream: Any = None) -> Any:
     return _transposed(x, tuple(order), stream)
 
 
-def moveaxis(a: Any, /, source: int, destination: int, *, stream: Any = None) -> Any:
+def moveaxis(a: Any, /, source: int, destination: int, *, stream: Any = None) -> array:
     """Return ``a`` with one axis moved to another place.
 
     Args:
@@ -245,7 +246,7 @@ def moveaxis(a: Any, /, source: int, destination: int, *, stream: Any = None) ->
     return _transposed(x, tuple(order), stream)
 
 
-def squeeze(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
+def squeeze(a: Any, /, axis: Any = None, *, stream: Any = None) -> array:
     """Return ``a`` without axes of length 1.
 
     Args:
@@ -269,7 +270,7 @@ def squeeze(a: Any, /, axis: Any = None, *, stream: Any = None) -> Any:
     return Squeeze(axes).bind(x, stream=stream) if axes else wrap(x.value)
 
 
-def expand_dims(a: Any, /, axis: Any, *, stream: Any = None) -> Any:
+def expand_dims(a: Any, /, axis: Any, *, stream: Any = None) -> array:
     """Return ``a`` with new axes of length 1.
 
     Args:
@@ -347,7 +348,7 @@ def _at_least(function: str, arys: Any, axes: dict[int, tuple[int, ...]], stream
     return made[0] if len(made) == 1 else made
 
 
-def contiguous(a: Any, /, allow_col_major: bool = False, *, stream: Any = None) -> Any:
+def contiguous(a: Any, /, allow_col_major: bool = False, *, stream: Any = None) -> array:
     """Return ``a`` in row-major storage of its own.
 
     Strides are no part of an array's meaning; this matters to what reads its memory.

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..base.errors import ShapeError
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import describe, integer, operand
 from ..primitives.convert import cast
 from ..primitives.operands import to_array
@@ -23,7 +23,7 @@ def pad(
     constant_values: Any = 0,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ``a`` with entries added at both ends of its axes.
 
     Args:

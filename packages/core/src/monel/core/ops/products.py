@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..base.errors import AxisError, ShapeError
+from ..graph.handle import array
 from ..primitives import elementwise, reduce
 from ..primitives.arguments import (
     call_on,
@@ -22,7 +23,7 @@ from ..primitives.shape import ExpandDims, Reshape, Transpose
 __all__ = ["inner", "kron", "outer", "tensordot", "vecdot"]
 
 
-def inner(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def inner(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the sum of products over the last axes; for scalars, the product.
 
     Args:
@@ -48,7 +49,7 @@ def inner(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return _contracted("inner", x, y, (x.ndim - 1,), (y.ndim - 1,), stream)
 
 
-def outer(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def outer(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the products of every element of ``a`` with every element of ``b``.
 
     Args:
@@ -67,7 +68,7 @@ def outer(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return elementwise.multiply(column, y, stream)
 
 
-def tensordot(a: Any, b: Any, /, axes: Any = 2, *, stream: Any = None) -> Any:
+def tensordot(a: Any, b: Any, /, axes: Any = 2, *, stream: Any = None) -> array:
     """Return the sum of products over pairs of axes.
 
     Args:
@@ -141,7 +142,7 @@ def arranged(x: Any, order: tuple[int, ...], shape: tuple[int, ...], stream: Any
     return x if x.shape == shape else Reshape(shape=shape).bind(x, stream=stream)
 
 
-def kron(a: Any, b: Any, *, stream: Any = None) -> Any:
+def kron(a: Any, b: Any, *, stream: Any = None) -> array:
     """Return the Kronecker product: blocks of ``b`` scaled by each element of ``a``.
 
     Args:
@@ -165,7 +166,7 @@ def kron(a: Any, b: Any, *, stream: Any = None) -> Any:
     return Reshape(shape=shape).bind(blocks, stream=stream)
 
 
-def vecdot(a: Any, b: Any, /, *, axis: int = -1, stream: Any = None) -> Any:
+def vecdot(a: Any, b: Any, /, *, axis: int = -1, stream: Any = None) -> array:
     """Return the dot product along an axis; of complex vectors, with ``a`` conjugated.
 
     Args:

@@ -10,7 +10,7 @@ from ..base import dtypes
 from ..base.dtypes import Dtype, float32
 from ..base.errors import DTypeError, ShapeError
 from ..graph.handle import array, wrap
-from ..primitives.arguments import call_on, dtype_or, integer
+from ..primitives.arguments import call_on, dtype_or, integer, number, speaking_as
 from ..primitives.convert import cast
 from ..primitives.create import Iota, scalar_constant
 from .creation import in_kind
@@ -25,7 +25,7 @@ def arange(
     dtype: Dtype | None = None,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the numbers from ``start`` to before ``stop`` in increments of ``step``.
 
     ``arange(stop)`` and ``arange(stop, step=...)`` start at 0.
@@ -123,7 +123,7 @@ def linspace(
     endpoint: bool = True,
     dtype: Dtype | None = float32,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ``num`` evenly spaced numbers from ``start`` to ``stop``.
 
     Args:
@@ -157,8 +157,8 @@ def linspace(
     return cast(made, kind, stream)
 
 
-def _filled_scalar(number: Any, dtype: Dtype) -> Any:
-    return wrap(scalar_constant("linspace", float(number), dtype))
+def _filled_scalar(given: Any, dtype: Dtype) -> Any:
+    return wrap(scalar_constant("linspace", number("linspace", "number", given), dtype))
 
 
 def eye(
@@ -168,7 +168,7 @@ def eye(
     dtype: Dtype | None = float32,
     *,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return ones on a diagonal and zeros elsewhere.
 
     Args:
@@ -203,7 +203,7 @@ def grid(comparison: str, rows: int, columns: int, k: int, stream: Any) -> Any:
     return call_on(stream, comparison, column, row)
 
 
-def identity(n: int, dtype: Dtype | None = float32, *, stream: Any = None) -> Any:
+def identity(n: int, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
     """Return the identity matrix of ``n`` rows.
 
     Args:
@@ -219,4 +219,5 @@ def identity(n: int, dtype: Dtype | None = float32, *, stream: Any = None) -> An
       array([[1, 0],
              [0, 1]], dtype=float32)
     """
-    return eye(n, dtype=dtype, stream=stream)
+    with speaking_as("identity"):
+        return eye(n, dtype=dtype, stream=stream)

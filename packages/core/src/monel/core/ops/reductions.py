@@ -7,6 +7,7 @@ from typing import Any
 
 from ..base import dtypes
 from ..base.errors import ShapeError
+from ..graph.handle import array
 from ..primitives import elementwise, reduce
 from ..primitives.arguments import (
     call_on,
@@ -27,7 +28,7 @@ __all__ = ["count_nonzero", "mean", "median", "minmax", "std", "var"]
 _HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
-def mean(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def mean(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the mean over the given axes, in float32 for narrower dtypes.
 
     Args:
@@ -44,7 +45,7 @@ def mean(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = N
       array([2, 3], dtype=float32)
     """
     x = operand("mean", a)
-    axes = canonical_axes("mean", axis, x)
+    axes = canonical_axes("mean", axis, x, keepdims)
     x = as_floating(x, stream)
     return cast(_mean(_wide(x, stream), axes, keepdims, stream), x.dtype, stream)
 
@@ -72,7 +73,7 @@ def _divided(total: Any, x: Any, axes: tuple[int, ...], less: int, stream: Any) 
 
 def var(
     a: Any, /, axis: Any = None, keepdims: bool = False, ddof: int = 0, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return the variance over the given axes: the mean of ``abs(a - mean(a))**2``.
 
     Two passes, in float32 for narrower dtypes.
@@ -96,7 +97,7 @@ def var(
 
 def std(
     a: Any, /, axis: Any = None, keepdims: bool = False, ddof: int = 0, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return the standard deviation over the given axes: the root of ``var``.
 
     Args:
@@ -119,7 +120,7 @@ def std(
 
 def _variance(function: str, a: Any, axis: Any, keepdims: bool, ddof: int, stream: Any) -> Any:
     x = operand(function, a)
-    axes = canonical_axes(function, axis, x)
+    axes = canonical_axes(function, axis, x, keepdims)
     less = integer(function, "ddof", ddof)
     x = as_floating(x, stream)
     wide = _wide(x, stream)
@@ -136,7 +137,7 @@ def _variance(function: str, a: Any, axis: Any, keepdims: bool, ddof: int, strea
     return cast(_divided(total, wide, axes, less, stream), result, stream)
 
 
-def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the median over the given axes: of an even number the mean of the two middle ones.
 
     Args:
@@ -154,7 +155,7 @@ def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any =
       array(2.5, dtype=float32)
     """
     x = operand("median", a)
-    axes = canonical_axes("median", axis, x)
+    axes = canonical_axes("median", axis, x, keepdims)
     if not all(x.shape[i] for i in axes):
         raise ShapeError(f"median: Cannot take median along empty axis of {describe(x)}")
     x = as_floating(x, stream)
@@ -177,7 +178,7 @@ def median(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any =
 
 def minmax(
     a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None
-) -> tuple[Any, Any]:
+) -> tuple[array, array]:
     """Return the smallest and the greatest element over the given axes.
 
     Args:
@@ -195,7 +196,7 @@ def minmax(
       (array(1, dtype=int32), array(3, dtype=int32))
     """
     x = operand("minmax", a)
-    axes = canonical_axes("minmax", axis, x)
+    axes = canonical_axes("minmax", axis, x, keepdims)
     return (
         reduce.reduction(reduce.Min, x, axes, keepdims, stream),
         reduce.reduction(reduce.Max, x, axes, keepdims, stream),
@@ -204,7 +205,7 @@ def minmax(
 
 def count_nonzero(
     a: Any, /, *, axis: Any = None, keepdims: bool = False, stream: Any = None
-) -> Any:
+) -> array:
     """Return how many elements over the given axes are not zero.
 
     Args:
@@ -221,6 +222,6 @@ def count_nonzero(
       array(2, dtype=int32)
     """
     x = operand("count_nonzero", a)
-    axes = canonical_axes("count_nonzero", axis, x)
+    axes = canonical_axes("count_nonzero", axis, x, keepdims)
     ones = cast(cast(x, dtypes.bool_, stream), dtypes.int32, stream)
     return reduce.reduction(reduce.Sum, ones, axes, keepdims, stream)

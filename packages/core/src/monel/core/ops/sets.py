@@ -7,9 +7,10 @@ from typing import Any
 from ..base.dtypes import bool_, int32, uint32
 from ..base.errors import ShapeError
 from ..graph.handle import array
-from ..primitives.arguments import call_on, describe, integer, operand
+from ..primitives.arguments import call_on, describe, flag, integer, operand
 from ..primitives.convert import cast
 from ..primitives.indexing import Scatter
+from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast, Reshape, Select, Slice
 from .gathering import take_axis
 
@@ -52,6 +53,9 @@ def unique(
     count = integer("unique", "size", size)
     if count < 0:
         raise ShapeError(f"unique: Received negative size {count}")
+    return_index = flag("unique", "return_index", return_index)
+    return_inverse = flag("unique", "return_inverse", return_inverse)
+    return_counts = flag("unique", "return_counts", return_counts)
     if not x.size:
         return _of_nothing(x, count, fill_value, (return_index, return_inverse, return_counts))
     flat = Reshape(shape=(x.size,)).bind(x, stream=stream)
@@ -65,7 +69,7 @@ def unique(
     if fill_value is None:
         rest = Select(0, 0).bind(ordered, stream=stream)
     else:
-        rest = cast(array(fill_value), x.dtype, stream)
+        rest = _filler(fill_value, x.dtype, stream)
     values = call_on(stream, "where", found, take_axis(ordered, at, 0, stream), rest)
     made = [values]
     if return_index:
@@ -82,13 +86,21 @@ def unique(
     return made[0] if len(made) == 1 else tuple(made)
 
 
+def _filler(fill_value: Any, dtype: Any, stream: Any = None) -> Any:
+    value = to_array("unique", fill_value)
+    if value.size != 1:
+        raise ShapeError(f"unique: fill_value must have one element, got {describe(value)}")
+    one = call_on(stream, "squeeze", value, axes=tuple(range(value.ndim))) if value.ndim else value
+    return cast(one, dtype, stream)
+
+
 def _of_nothing(x: Any, size: int, fill_value: Any, wanted: tuple[bool, bool, bool]) -> Any:
     if size and fill_value is None:
         raise ShapeError(
             f"unique: A fill value is required for an empty input with a non-zero size, "
             f"got {describe(x)}"
         )
-    value = array(0 if fill_value is None else fill_value, x.dtype)
+    value = _filler(0 if fill_value is None else fill_value, x.dtype)
     index, inverse, counts = wanted
     zero = array([0] * size, int32)
     made = [Broadcast(shape=(size,)).bind(value)]

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..base.dtypes import float32
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, integer
 from ..primitives.create import Full, Iota, scalar_constant
 
@@ -41,7 +41,7 @@ def _cosines(function: str, m: Any, weights: tuple[float, ...], stream: Any) -> 
     return total
 
 
-def hamming(M: int, *, stream: Any = None) -> Any:
+def hamming(M: int, *, stream: Any = None) -> array:
     """Return the Hamming window, ``0.54 - 0.46 cos(2 pi n / (M - 1))``.
 
     Args:
@@ -58,7 +58,7 @@ def hamming(M: int, *, stream: Any = None) -> Any:
     return _cosines("hamming", M, (0.54, -0.46), stream)
 
 
-def hanning(M: int, *, stream: Any = None) -> Any:
+def hanning(M: int, *, stream: Any = None) -> array:
     """Return the Hann window, ``0.5 - 0.5 cos(2 pi n / (M - 1))``.
 
     Args:
@@ -75,7 +75,7 @@ def hanning(M: int, *, stream: Any = None) -> Any:
     return _cosines("hanning", M, (0.5, -0.5), stream)
 
 
-def blackman(M: int, *, stream: Any = None) -> Any:
+def blackman(M: int, *, stream: Any = None) -> array:
     """Return the Blackman window, ``0.42 - 0.5 cos(t) + 0.08 cos(2 t)``, ``t = 2 pi n / (M - 1)``.
 
     Args:
@@ -92,7 +92,7 @@ def blackman(M: int, *, stream: Any = None) -> Any:
     return _cosines("blackman", M, (0.42, -0.5, 0.08), stream)
 
 
-def bartlett(M: int, *, stream: Any = None) -> Any:
+def bartlett(M: int, *, stream: Any = None) -> array:
     """Return the Bartlett (triangular) window, ``1 - |2 n / (M - 1) - 1|``.
 
     Args:

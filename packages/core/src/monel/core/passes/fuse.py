@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ..base.avals import AbstractArray
-from ..base.dtypes import Dtype
+from ..base.dtypes import Dtype, float32
 from ..base.program import Program
 from ..graph import value as graph
-from ..graph.primitive import REGISTRY, Primitive, apply
+from ..graph.primitive import REGISTRY, Primitive, Sample, apply
 from .rewrite import Rewriter
 
 Node = tuple[str, tuple[int, ...], Dtype]
@@ -47,7 +47,8 @@ class Fused(Primitive, name="fused", export_name="Compiled"):
         out = env[self.results[0]]
         if self.reduce is not None:
             name, axes = self.reduce
-            out = bind(REGISTRY[name](axes=axes), [out])
+            reduction: Any = REGISTRY[name]
+            out = bind(reduction(axes=axes), [out])
         return out
 
     def abstract(self, *operands: Any) -> AbstractArray:
@@ -61,10 +62,7 @@ class Fused(Primitive, name="fused", export_name="Compiled"):
         return self._run(operands, lambda p, xs: apply(p, tuple(xs)))
 
     @classmethod
-    def samples(cls, rng: Any) -> Iterator[Any]:
-        from ..base.dtypes import float32
-        from ..graph.primitive import Sample
-
+    def samples(cls, rng: Any) -> Iterator[Sample]:
         x, y = (rng.standard_normal(s).astype("float32") for s in ((3, 4), (4,)))
         nodes: tuple[Node, ...] = (("mul", (0, 1), float32), ("exp", (2,), float32))
         yield Sample(cls(nodes, (3,)), (x, y))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..base import dtypes
 from ..base.avals import AbstractArray
 from ..base.errors import AxisError, ShapeError
-from ..graph.primitive import Primitive, Sample
-from .arguments import call_on, canonical_axis, operand
+from ..graph.handle import array
+from ..graph.primitive import Sample
+from .arguments import call_on, canonical_axis, flag, operand
 from .flatten import flatten_axes
+from .kinds import LocallyConstant
 from .shape import shift
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["argmax", "argmin"]
 
 
-class ArgReduction(Primitive):
+class ArgReduction(LocallyConstant):
     """The position (uint32) along ``axis``, which disappears: the first of ties, nan before all."""
 
     required: ClassVar[bool] = True
@@ -41,12 +43,6 @@ class ArgReduction(Primitive):
         if x.dtype.kind == "V":
             x = x.astype(np.float32)
         return np.asarray(getattr(np, self.numpy_name)(x, axis=self.axis)).astype(np.uint32)
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
     def batch(self, operands: Any, dims: Any) -> Any:
         (x,), (d,) = operands, dims
@@ -76,6 +72,7 @@ def _position(
     cls: type[ArgReduction], a: Any, axis: int | None, keepdims: bool, stream: Any
 ) -> Any:
     x = operand(cls.name, a)
+    keepdims = flag(cls.name, "keepdims", keepdims)
     if axis is None:
         flat = flatten_axes(x, 0, x.ndim - 1, stream)
         place, kept = 0, tuple(range(x.ndim))
@@ -89,7 +86,7 @@ def _position(
 
 def argmax(
     a: Any, /, axis: int | None = None, keepdims: bool = False, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return the position of the greatest element, the first where several tie.
 
     Args:
@@ -111,7 +108,7 @@ def argmax(
 
 def argmin(
     a: Any, /, axis: int | None = None, keepdims: bool = False, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return the position of the smallest element, the first where several tie.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ..base import dtypes
 from ..base.avals import check_shape
 from ..base.dtypes import Dtype
-from ..base.errors import AxisError, DTypeError, ShapeError
+from ..base.errors import AxisError, DTypeError, MonelError, OperandError, ShapeError
 from ..graph.handle import array
 from ..graph.primitive import REGISTRY
 from .convert import cast
@@ -24,15 +25,15 @@ def operand(function: str, a: Any) -> Any:
     if not isinstance(a, bool | int | float | complex | str):
         if hasattr(a, "__array__") or hasattr(a, "__dlpack__"):
             return array(a)
-    raise TypeError(
+    raise OperandError(
         f"{function}: expected an array, got {type(a).__name__}; convert it with mx.array"
     )
 
 
 def operands(function: str, arrays: Any) -> list[Any]:
     """Return the items of a list or tuple (or the rows of an array) as arrays."""
-    if isinstance(arrays, str) or not isinstance(arrays, Iterable):
-        raise TypeError(
+    if not _iterable(arrays):
+        raise OperandError(
             f"{function}: expected a list or tuple of arrays, got {type(arrays).__name__}"
         )
     return [operand(function, a) for a in arrays]
@@ -48,7 +49,7 @@ def integer(function: str, name: str, number: Any) -> int:
 
 def integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
     """Return a sequence of ints as a tuple."""
-    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+    if not _iterable(numbers):
         raise TypeError(
             f"{function}: {name} must be a sequence of ints, got {type(numbers).__name__}"
         )
@@ -57,9 +58,39 @@ def integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
 
 def integer_or_integers(function: str, name: str, numbers: Any) -> tuple[int, ...]:
     """Return one int, or a sequence of ints, as a tuple."""
-    if isinstance(numbers, tuple | list):
+    if type(numbers) is int:
+        return (numbers,)
+    if _iterable(numbers):
         return tuple([n if type(n) is int else integer(function, name, n) for n in numbers])
     return (integer(function, name, numbers),)
+
+
+def _iterable(given: Any) -> bool:
+    """Return whether ``given`` has items: a 0-d array has none, those of a string do not count."""
+    if isinstance(given, array):
+        return given.ndim > 0
+    return isinstance(given, Iterable) and not isinstance(given, str | bytes | dict | set)
+
+
+def number(function: str, name: str, given: Any) -> float:
+    """Return a real number, or an array of one, as a float; anything else is a ``TypeError``."""
+    if type(given) is float:
+        return given
+    if isinstance(given, array) and given.size == 1 and given.dtype.name != "complex64":
+        return float(given)
+    if not isinstance(given, array | str | bytes) and hasattr(type(given), "__float__"):
+        return float(given)
+    kind = "complex" if isinstance(given, complex) else type(given).__name__
+    raise TypeError(f"{function}: {name} must be a float, got {kind}")
+
+
+def flag(function: str, name: str, given: Any) -> bool:
+    """Return a bool argument, NumPy's too; another number in its place is likely a mistake."""
+    if given is True or given is False:
+        return given
+    if type(given).__name__ in ("bool", "bool_"):
+        return bool(given)
+    raise TypeError(f"{function}: {name} must be a bool, got {type(given).__name__}")
 
 
 def shape_of(function: str, shape: Any) -> tuple[int, ...]:
@@ -81,11 +112,16 @@ def canonical_axis(function: str, axis: Any, x: Any, extra: int = 0) -> int:
     return place + ndim if place < 0 else place
 
 
-def canonical_axes(function: str, axis: Any, x: Any) -> tuple[int, ...]:
-    """Return an ``axis`` argument, None, one or several, as ascending places."""
+def canonical_axes(function: str, axis: Any, x: Any, keepdims: Any = False) -> tuple[int, ...]:
+    """Return an ``axis`` argument, None, one or several, as ascending places.
+
+    The ``keepdims`` that comes with it is checked, too.
+    """
+    if keepdims is not False and keepdims is not True:
+        flag(function, "keepdims", keepdims)
     if axis is None:
         return tuple(range(len(x.shape)))
-    if type(axis) is int or not isinstance(axis, tuple | list):
+    if type(axis) is int or not _iterable(axis):
         return (canonical_axis(function, axis, x),)
     axes = tuple(sorted([canonical_axis(function, a, x) for a in axis]))
     if len(set(axes)) < len(axes):
@@ -124,6 +160,23 @@ def check_same_shape(function: str, first: Any, other: Any) -> None:
         raise ShapeError(
             f"{function}: expected arrays of one shape, got {describe(first)} and {describe(other)}"
         )
+
+
+class speaking_as:
+    """A block whose errors name ``function``, which users called, not what it is made of."""
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, MonelError | TypeError):
+            found = re.match(r"\w+: ", str(error))
+            if found:
+                text = str(error)[found.end() :]
+                raise type(error)(f"{self.function}: {text}") from None
 
 
 def describe(x: Any) -> str:

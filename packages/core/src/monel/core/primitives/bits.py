@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..base.avals import AbstractArray, check_shape
 from ..base.dtypes import Dtype, uint8, uint16, uint32
 from ..base.errors import DTypeError, ShapeError
-from ..graph.primitive import Primitive, Sample, call
-from .kinds import move_axis, scalar_like
+from ..graph.primitive import Sample, call
+from .kinds import LocallyConstant, move_axis, scalar_like
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-class RandomBits(Primitive, name="random_bits"):
+class RandomBits(LocallyConstant, name="random_bits"):
     """Uniform unsigned integers of ``width`` bytes for each key of an array of keys.
 
     A key is two uint32, the last axis of the operand. Threefry-2x32 in 20 rounds turns key and
@@ -77,12 +77,6 @@ class RandomBits(Primitive, name="random_bits"):
             bits = call("bitcast", bits, dtype=_DTYPES[self.width])
             bits = _part(bits, last, 0, math.prod(self.shape))
         return call("reshape", bits, shape=(*key.shape[:-1], *self.shape))
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
     def batch(self, operands: Any, dims: Any) -> Any:
         return self.bind(move_axis(operands[0], dims[0], 0)), 0

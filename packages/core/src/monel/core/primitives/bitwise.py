@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.dtypes import bool_, uint8
 from ..base.errors import DTypeError
+from ..graph.handle import array
 from ..graph.operators import binary
 from ..graph.primitive import Sample, call
 from .convert import cast
@@ -142,7 +143,7 @@ def _shift(primitive: Any, function: str, a: Any, b: Any, stream: Any) -> Any:
     return primitive.bind(x, y, stream=stream)
 
 
-def bitwise_and(a: Any, b: Any, stream: Any = None) -> Any:
+def bitwise_and(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a & b``, bit by bit.
 
     Args:
@@ -161,7 +162,7 @@ def bitwise_and(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_BITWISE_AND, "bitwise_and", "checked", a, b, stream)
 
 
-def bitwise_or(a: Any, b: Any, stream: Any = None) -> Any:
+def bitwise_or(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a | b``, bit by bit.
 
     Args:
@@ -180,7 +181,7 @@ def bitwise_or(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_BITWISE_OR, "bitwise_or", "checked", a, b, stream)
 
 
-def bitwise_xor(a: Any, b: Any, stream: Any = None) -> Any:
+def bitwise_xor(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a ^ b``, bit by bit.
 
     Args:
@@ -199,7 +200,7 @@ def bitwise_xor(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_BITWISE_XOR, "bitwise_xor", "checked", a, b, stream)
 
 
-def left_shift(a: Any, b: Any, stream: Any = None) -> Any:
+def left_shift(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a << b``: bits moved up, zeros coming in.
 
     Args:
@@ -218,7 +219,7 @@ def left_shift(a: Any, b: Any, stream: Any = None) -> Any:
     return _shift(_SHIFT_LEFT, "left_shift", a, b, stream)
 
 
-def right_shift(a: Any, b: Any, stream: Any = None) -> Any:
+def right_shift(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a >> b``: bits moved down, copies of the sign coming in.
 
     Args:
@@ -237,7 +238,7 @@ def right_shift(a: Any, b: Any, stream: Any = None) -> Any:
     return _shift(_SHIFT_RIGHT, "right_shift", a, b, stream)
 
 
-def bitwise_invert(a: Any, stream: Any = None) -> Any:
+def bitwise_invert(a: Any, stream: Any = None) -> array:
     """Return ``~a``, bit by bit; of bool: ``not a``.
 
     Args:

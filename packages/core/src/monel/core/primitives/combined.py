@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..base.avals import AbstractArray
 from ..base.dtypes import complex64, float32
 from ..base.errors import AxisError, DTypeError, ShapeError
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call
-from .arguments import call_on, canonical_axes, operand
+from .arguments import call_on, canonical_axes, flag, operand
 from .convert import cast
 from .elementwise import add, divide, multiply, subtract
 from .exponential import exp, log
@@ -319,7 +319,7 @@ class LayerNorm(Norm, name="layer_norm"):
             yield Sample(cls(eps=1e-5), (x, w, b))
 
 
-def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any = None) -> Any:
+def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any = None) -> array:
     """Return ``exp(a) / sum(exp(a))`` over the given axes, without overflow.
 
     Args:
@@ -337,12 +337,13 @@ def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any =
     """
     x = as_floating(to_array("softmax", a), stream)
     axes = canonical_axes("softmax", axis, x)
+    precise = flag("softmax", "precise", precise)
     if len(axes) == 1:
-        return Softmax(axis=axes[0], precise=bool(precise)).bind(x, stream=stream)
+        return Softmax(axis=axes[0], precise=precise).bind(x, stream=stream)
     if not axes:
         return exp(subtract(x, x, stream), stream=stream)
     moved, joined, back = _joined(x, axes, stream)
-    made = Softmax(axis=joined.ndim - 1, precise=bool(precise)).bind(joined, stream=stream)
+    made = Softmax(axis=joined.ndim - 1, precise=precise).bind(joined, stream=stream)
     return call_on(stream, "transpose", reshape_like(made, moved), axes=back)
 
 
@@ -357,7 +358,7 @@ def _joined(x: Any, axes: tuple[int, ...], stream: Any) -> tuple[Any, Any, tuple
     return moved, flatten_axes(moved, x.ndim - len(axes), x.ndim - 1, stream), back
 
 
-def logsumexp(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def logsumexp(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return ``log(sum(exp(a)))`` over the given axes, without overflow.
 
     Args:
@@ -375,7 +376,7 @@ def logsumexp(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: An
       array(2.31326, dtype=float32)
     """
     x = as_floating(operand("logsumexp", a), stream)
-    axes = canonical_axes("logsumexp", axis, x)
+    axes = canonical_axes("logsumexp", axis, x, keepdims)
     if not axes:
         return wrap(x.value)
     if len(axes) > 1:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..base.avals import AbstractArray
 from ..base.dtypes import bool_
 from ..base.errors import DTypeError
+from ..graph.handle import array
 from ..graph.operators import binary, broadcast_shapes
 from ..graph.primitive import Sample, call
+from .arguments import speaking_as
 from .elementwise import Binary, Unary, widen
 from .kinds import Elementwise, broadcast_like, scalar_like, unary
 from .operands import as_bool, meeting, to_array
@@ -265,7 +267,7 @@ def _is_infinity(function: str, a: Any, infinity: float, stream: Any) -> Any:
     return _EQUAL.bind(x, scalar_like(infinity, x), stream=stream)
 
 
-def equal(a: Any, b: Any, stream: Any = None) -> Any:
+def equal(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a == b``; nan equals nothing.
 
     Args:
@@ -283,7 +285,7 @@ def equal(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_EQUAL, "equal", "compare", a, b, stream)
 
 
-def not_equal(a: Any, b: Any, stream: Any = None) -> Any:
+def not_equal(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a != b``.
 
     Args:
@@ -301,7 +303,7 @@ def not_equal(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_NOT_EQUAL, "not_equal", "compare", a, b, stream)
 
 
-def less(a: Any, b: Any, stream: Any = None) -> Any:
+def less(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a < b``; complex numbers by real part, then imaginary.
 
     Args:
@@ -319,7 +321,7 @@ def less(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_LESS, "less", "compare", a, b, stream)
 
 
-def less_equal(a: Any, b: Any, stream: Any = None) -> Any:
+def less_equal(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a <= b``.
 
     Args:
@@ -337,7 +339,7 @@ def less_equal(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_LESS_EQUAL, "less_equal", "compare", a, b, stream)
 
 
-def greater(a: Any, b: Any, stream: Any = None) -> Any:
+def greater(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a > b``.
 
     Args:
@@ -355,7 +357,7 @@ def greater(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_GREATER, "greater", "compare", a, b, stream)
 
 
-def greater_equal(a: Any, b: Any, stream: Any = None) -> Any:
+def greater_equal(a: Any, b: Any, stream: Any = None) -> array:
     """Return whether ``a >= b``.
 
     Args:
@@ -373,7 +375,7 @@ def greater_equal(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_GREATER_EQUAL, "greater_equal", "compare", a, b, stream)
 
 
-def logical_and(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def logical_and(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return whether both are not zero.
 
     Args:
@@ -391,7 +393,7 @@ def logical_and(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return binary(_LOGICAL_AND, "logical_and", "bool", a, b, stream)
 
 
-def logical_or(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def logical_or(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return whether either is not zero.
 
     Args:
@@ -409,7 +411,7 @@ def logical_or(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return binary(_LOGICAL_OR, "logical_or", "bool", a, b, stream)
 
 
-def logical_xor(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def logical_xor(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return whether exactly one is not zero.
 
     Args:
@@ -424,10 +426,11 @@ def logical_xor(a: Any, b: Any, /, *, stream: Any = None) -> Any:
       >>> mx.logical_xor(mx.array([True, False]), True)
       array([False, True], dtype=bool)
     """
-    return binary(_NOT_EQUAL, "logical_xor", "bool", a, b, stream)
+    with speaking_as("logical_xor"):
+        return binary(_NOT_EQUAL, "logical_xor", "bool", a, b, stream)
 
 
-def logical_not(a: Any, /, *, stream: Any = None) -> Any:
+def logical_not(a: Any, /, *, stream: Any = None) -> array:
     """Return whether each element is zero.
 
     Args:
@@ -445,7 +448,7 @@ def logical_not(a: Any, /, *, stream: Any = None) -> Any:
     return _LOGICAL_NOT.bind(x, stream=stream)
 
 
-def isnan(a: Any, stream: Any = None) -> Any:
+def isnan(a: Any, stream: Any = None) -> array:
     """Return whether each element is no number.
 
     Args:
@@ -462,7 +465,7 @@ def isnan(a: Any, stream: Any = None) -> Any:
     return unary(_IS_NAN, "isnan", a, stream)
 
 
-def isinf(a: Any, stream: Any = None) -> Any:
+def isinf(a: Any, stream: Any = None) -> array:
     """Return whether each element is infinite, in either part of a complex one.
 
     Args:
@@ -479,7 +482,7 @@ def isinf(a: Any, stream: Any = None) -> Any:
     return unary(_IS_INF, "isinf", a, stream)
 
 
-def isfinite(a: Any, stream: Any = None) -> Any:
+def isfinite(a: Any, stream: Any = None) -> array:
     """Return whether each element is a number and not infinite.
 
     Args:
@@ -496,7 +499,7 @@ def isfinite(a: Any, stream: Any = None) -> Any:
     return unary(_IS_FINITE, "isfinite", a, stream)
 
 
-def isposinf(a: Any, stream: Any = None) -> Any:
+def isposinf(a: Any, stream: Any = None) -> array:
     """Return whether each element is positive infinity.
 
     Args:
@@ -513,7 +516,7 @@ def isposinf(a: Any, stream: Any = None) -> Any:
     return _is_infinity("isposinf", a, float("inf"), stream)
 
 
-def isneginf(a: Any, stream: Any = None) -> Any:
+def isneginf(a: Any, stream: Any = None) -> array:
     """Return whether each element is negative infinity.
 
     Args:
@@ -530,7 +533,7 @@ def isneginf(a: Any, stream: Any = None) -> Any:
     return _is_infinity("isneginf", a, float("-inf"), stream)
 
 
-def where(condition: Any, x: Any, y: Any, /, *, stream: Any = None) -> Any:
+def where(condition: Any, x: Any, y: Any, /, *, stream: Any = None) -> array:
     """Return ``x`` where ``condition`` holds and ``y`` elsewhere.
 
     Args:

@@ -12,7 +12,7 @@ from ..base.errors import DTypeError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call, record_values
-from .kinds import Elementwise, View
+from .kinds import Elementwise, LocallyConstant, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Cast(Elementwise, name="cast", export_name="AsType"):
         import numpy as np
 
         with np.errstate(all="ignore"):
-            if x.dtype.kind == "c" and self.dtype.name != "complex64":
+            if x.dtype.kind == "c" and self.dtype.name not in ("bool", "complex64"):
                 x = x.real
             if self.dtype.integral and x.dtype.kind not in "iub":
                 return _float_to_integer(x, self.dtype)
@@ -134,7 +134,7 @@ class Copy(Elementwise, name="copy"):
             yield Sample(cls(), (rng.standard_normal(shape).astype("float32"),))
 
 
-class StopGradient(View, name="stop_gradient"):
+class StopGradient(LocallyConstant, View, name="stop_gradient"):
     """The operand, through which no derivative flows."""
 
     elementwise = True
@@ -146,12 +146,6 @@ class StopGradient(View, name="stop_gradient"):
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         return x
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
     def decompose(self, x: Any) -> Any:
         return call("reshape", x, shape=x.shape)
@@ -186,7 +180,7 @@ class Depends(Primitive, name="depends"):
         return self.bind(*operands), tuple(dims[: self.count])
 
 
-def stop_gradient(a: Any, /, *, stream: Any = None) -> Any:
+def stop_gradient(a: Any, /, *, stream: Any = None) -> array:
     """Return ``a`` as a constant of every derivative.
 
     Args:
@@ -202,7 +196,7 @@ def stop_gradient(a: Any, /, *, stream: Any = None) -> Any:
     return wrap(record_values(StopGradient(), (value,), stream))
 
 
-def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> Any:
+def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> array:
     """Return ``a`` converted to ``dtype`` by C's rules; to bool: whether not zero.
 
     Args:
@@ -223,7 +217,7 @@ def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> Any:
     )
 
 
-def view(a: Any, dtype: Dtype, stream: Any = None) -> Any:
+def view(a: Any, dtype: Dtype, stream: Any = None) -> array:
     """Return the bytes of ``a`` seen as ``dtype``; the last axis scales with the item sizes.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import dtypes
 from ..base.avals import AbstractArray, check_shape
 from ..base.dtypes import Dtype
-from ..base.errors import DTypeError
+from ..base.errors import DTypeError, OperandError
 from ..graph import value as graph
 from ..graph.handle import array
 from ..graph.primitive import Primitive, Sample
@@ -194,12 +194,13 @@ def coerce(function: str, other: Any, beside: Dtype | None) -> Any:
         # Subclasses of the scalars come here, too, NumPy's float64 among them.
         if beside is None:
             return scalar_constant(function, other, dtypes.scalar_dtype(other))
-        for kind in (bool, int, float, complex):
+        kinds: tuple[Any, ...] = (bool, int, float, complex)
+        for kind in kinds:
             if isinstance(other, kind):
                 return scalar(function, kind(other), beside)
     if hasattr(other, "__array__") or hasattr(other, "__dlpack__"):
         return array(other).value
-    raise DTypeError(
+    raise OperandError(
         f"{function}: expected an array or a scalar, got {type(other).__name__}; "
         f"convert it with mx.array"
     )

@@ -7,6 +7,7 @@ Value older than the oldest input is entered.
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from ..base.errors import MissingRuleError
 from ..graph import value as graph
@@ -47,7 +48,7 @@ def tracer(value: Any, trace: Any) -> Any:
     if value.buffer is not None and value.stream is stream:
         made.buffer = value.buffer
         if mark is not None:
-            mark.evaluated.append(graph.ref(made))
+            mark.evaluated.append(ref(made))
     return made
 
 
@@ -126,7 +127,7 @@ def _outputs_of(value: Any) -> tuple[Any, ...]:
             )
             if value.buffer is not None:
                 output.buffer = value.buffer[i]
-            value.outputs[i] = graph.ref(output)
+            value.outputs[i] = ref(output)
         found.append(wrap(output))
     return tuple(found)
 

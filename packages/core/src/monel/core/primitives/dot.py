@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..base import dtypes
 from ..base.avals import AbstractArray
 from ..base.errors import DTypeError, ShapeError
+from ..graph.handle import array
 from ..graph.operators import broadcast_shapes
 from ..graph.primitive import Primitive, Sample, call
 from . import elementwise
@@ -123,7 +124,7 @@ def product(function: str, x: Any, y: Any, stream: Any = None) -> Any:
     return Matmul().bind(x, y, stream=stream)
 
 
-def matmul(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def matmul(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the matrix product ``a @ b``, of batches of matrices where there are more axes.
 
     Args:
@@ -145,7 +146,7 @@ def matmul(a: Any, b: Any, /, *, stream: Any = None) -> Any:
 
 def addmm(
     c: Any, a: Any, b: Any, /, alpha: float = 1.0, beta: float = 1.0, *, stream: Any = None
-) -> Any:
+) -> array:
     """Return ``alpha * (a @ b) + beta * c``.
 
     Args:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.dtypes import bool_, float32
 from ..base.errors import DTypeError
+from ..graph.handle import array
 from ..graph.operators import binary
 from ..graph.primitive import Sample, call
+from .arguments import speaking_as
 from .convert import cast
 from .kinds import Elementwise, broadcast_like, scalar_like
 from .operands import check_real, meeting
@@ -281,7 +283,7 @@ _MAXIMUM = Maximum()
 _MINIMUM = Minimum()
 
 
-def add(a: Any, b: Any, stream: Any = None) -> Any:
+def add(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a + b``; of bool: whether either holds.
 
     Args:
@@ -299,7 +301,7 @@ def add(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_ADD, "add", "same", a, b, stream)
 
 
-def subtract(a: Any, b: Any, stream: Any = None) -> Any:
+def subtract(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a - b``; unsigned integers wrap.
 
     Args:
@@ -317,7 +319,7 @@ def subtract(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_SUB, "subtract", "same", a, b, stream)
 
 
-def multiply(a: Any, b: Any, stream: Any = None) -> Any:
+def multiply(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a * b``; of bool: whether both hold.
 
     Args:
@@ -335,7 +337,7 @@ def multiply(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_MUL, "multiply", "same", a, b, stream)
 
 
-def divide(a: Any, b: Any, stream: Any = None) -> Any:
+def divide(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a / b``; integers are divided as float32.
 
     Args:
@@ -353,7 +355,7 @@ def divide(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_DIV, "divide", "float", a, b, stream)
 
 
-def floor_divide(a: Any, b: Any, stream: Any = None) -> Any:
+def floor_divide(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a / b`` rounded down; integers divided by 0 give 0.
 
     Args:
@@ -372,7 +374,7 @@ def floor_divide(a: Any, b: Any, stream: Any = None) -> Any:
     return binary(_FLOOR_DIVIDE, "floor_divide", "checked", a, b, stream)
 
 
-def remainder(a: Any, b: Any, stream: Any = None) -> Any:
+def remainder(a: Any, b: Any, stream: Any = None) -> array:
     """Return ``a - floor(a / b) * b``, which has the sign of ``b``; integers by 0 stay.
 
     Args:
@@ -409,10 +411,11 @@ def divmod(a: Any, b: Any, stream: Any = None) -> Any:
     """
     x, y = meeting("divmod", a, b, stream=stream)
     check_real("divmod", x)
-    return [floor_divide(x, y, stream), remainder(x, y, stream)]
+    with speaking_as("divmod"):
+        return [floor_divide(x, y, stream), remainder(x, y, stream)]
 
 
-def power(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def power(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return ``a`` to the power of ``b``; integers stay integers.
 
     Args:
@@ -430,7 +433,7 @@ def power(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return binary(_POW, "power", "same", a, b, stream)
 
 
-def maximum(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def maximum(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the greater of each pair; nan where either is.
 
     Args:
@@ -448,7 +451,7 @@ def maximum(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return binary(_MAXIMUM, "maximum", "same", a, b, stream)
 
 
-def minimum(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def minimum(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the smaller of each pair; nan where either is.
 
     Args:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.dtypes import complex64
+from ..graph.handle import array
 from ..graph.operators import binary
 from ..graph.primitive import call
 from .elementwise import (
@@ -329,7 +330,7 @@ _ARC_COSH = ArcCosh()
 _ARC_TANH = ArcTanh()
 
 
-def exp(a: Any, /, *, stream: Any = None) -> Any:
+def exp(a: Any, /, *, stream: Any = None) -> array:
     """Return e to the power of each element.
 
     Args:
@@ -347,7 +348,7 @@ def exp(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_EXP, "exp", a, stream, floating=True)
 
 
-def expm1(a: Any, /, *, stream: Any = None) -> Any:
+def expm1(a: Any, /, *, stream: Any = None) -> array:
     """Return ``exp(a) - 1``, exact to the dtype near 0.
 
     Args:
@@ -365,7 +366,7 @@ def expm1(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_EXPM1, "expm1", a, stream, floating=True)
 
 
-def log(a: Any, /, *, stream: Any = None) -> Any:
+def log(a: Any, /, *, stream: Any = None) -> array:
     """Return the natural logarithm of each element.
 
     Args:
@@ -383,7 +384,7 @@ def log(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_LOG, "log", a, stream, floating=True)
 
 
-def log2(a: Any, /, *, stream: Any = None) -> Any:
+def log2(a: Any, /, *, stream: Any = None) -> array:
     """Return the logarithm to base 2 of each element.
 
     Args:
@@ -401,7 +402,7 @@ def log2(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_LOG2, "log2", a, stream, floating=True)
 
 
-def log10(a: Any, /, *, stream: Any = None) -> Any:
+def log10(a: Any, /, *, stream: Any = None) -> array:
     """Return the logarithm to base 10 of each element.
 
     Args:
@@ -419,7 +420,7 @@ def log10(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_LOG10, "log10", a, stream, floating=True)
 
 
-def log1p(a: Any, /, *, stream: Any = None) -> Any:
+def log1p(a: Any, /, *, stream: Any = None) -> array:
     """Return ``log(1 + a)``, exact to the dtype near 0.
 
     Args:
@@ -437,7 +438,7 @@ def log1p(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_LOG1P, "log1p", a, stream, floating=True)
 
 
-def sigmoid(a: Any, /, *, stream: Any = None) -> Any:
+def sigmoid(a: Any, /, *, stream: Any = None) -> array:
     """Return the logistic function ``1 / (1 + exp(-a))`` of each element.
 
     Args:
@@ -454,7 +455,7 @@ def sigmoid(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SIGMOID, "sigmoid", a, stream, floating=True)
 
 
-def logaddexp(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def logaddexp(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return ``log(exp(a) + exp(b))`` without overflow.
 
     Args:
@@ -472,7 +473,7 @@ def logaddexp(a: Any, b: Any, /, *, stream: Any = None) -> Any:
     return binary(_LOG_ADD_EXP, "logaddexp", "float", a, b, stream)
 
 
-def sinh(a: Any, /, *, stream: Any = None) -> Any:
+def sinh(a: Any, /, *, stream: Any = None) -> array:
     """Return the hyperbolic sine of each element.
 
     Args:
@@ -490,7 +491,7 @@ def sinh(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SINH, "sinh", a, stream, floating=True)
 
 
-def cosh(a: Any, /, *, stream: Any = None) -> Any:
+def cosh(a: Any, /, *, stream: Any = None) -> array:
     """Return the hyperbolic cosine of each element.
 
     Args:
@@ -508,7 +509,7 @@ def cosh(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_COSH, "cosh", a, stream, floating=True)
 
 
-def tanh(a: Any, /, *, stream: Any = None) -> Any:
+def tanh(a: Any, /, *, stream: Any = None) -> array:
     """Return the hyperbolic tangent of each element.
 
     Args:
@@ -526,7 +527,7 @@ def tanh(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_TANH, "tanh", a, stream, floating=True)
 
 
-def arcsinh(a: Any, /, *, stream: Any = None) -> Any:
+def arcsinh(a: Any, /, *, stream: Any = None) -> array:
     """Return the inverse hyperbolic sine of each element.
 
     Args:
@@ -544,7 +545,7 @@ def arcsinh(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ARC_SINH, "arcsinh", a, stream, floating=True)
 
 
-def arccosh(a: Any, /, *, stream: Any = None) -> Any:
+def arccosh(a: Any, /, *, stream: Any = None) -> array:
     """Return the inverse hyperbolic cosine of each element; nan below 1.
 
     Args:
@@ -562,7 +563,7 @@ def arccosh(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ARC_COSH, "arccosh", a, stream, floating=True)
 
 
-def arctanh(a: Any, /, *, stream: Any = None) -> Any:
+def arctanh(a: Any, /, *, stream: Any = None) -> array:
     """Return the inverse hyperbolic tangent of each element; nan beyond 1.
 
     Args:

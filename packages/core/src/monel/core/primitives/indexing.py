@@ -21,7 +21,7 @@ from ..base.errors import (
 from ..graph.operators import broadcast_shapes
 from ..graph.primitive import Primitive, Sample, call
 from .derive import zeros_like
-from .kinds import broadcast_like, move_axis, scalar_like
+from .kinds import batch_first, broadcast_like, move_axis, scalar_like
 from .shape import insert, shift
 
 if TYPE_CHECKING:
@@ -174,20 +174,6 @@ def broadcast_rank(indices: Any) -> tuple[int, ...]:
     for index in indices:
         shape = broadcast_shapes("gather", shape, index.shape)
     return shape
-
-
-def batch_first(indices: Any, dims: Any) -> list[Any]:
-    """Move the batch axis of index arrays first and fill ranks, so that they broadcast again."""
-    rank = max(x.ndim - (d is not None) for x, d in zip(indices, dims, strict=True))
-    moved = []
-    for x, d in zip(indices, dims, strict=True):
-        if d is not None:
-            x = move_axis(x, d, 0)
-            missing = rank - (x.ndim - 1)
-            if missing:
-                x = call("expand_dims", x, axes=tuple(range(1, 1 + missing)))
-        moved.append(x)
-    return moved
 
 
 def row_numbers(x: Any, d: int, rank: int) -> Any:

@@ -105,7 +105,12 @@ def align(operands: Any, dims: Any) -> tuple[list[Any], int]:
         ((ndim, d),) = batched
         if all(n < ndim - d for n in others):
             return list(operands), d
-    rank = max([x.ndim - 1 for x, d in zip(operands, dims, strict=True) if d is not None] + others)
+    return batch_first(operands, dims), 0
+
+
+def batch_first(operands: Any, dims: Any) -> list[Any]:
+    """Move the batch axes first and fill ranks behind them, so that the operands broadcast."""
+    rank = max(x.ndim - (d is not None) for x, d in zip(operands, dims, strict=True))
     moved = []
     for x, d in zip(operands, dims, strict=True):
         if d is not None:
@@ -114,7 +119,7 @@ def align(operands: Any, dims: Any) -> tuple[list[Any], int]:
             if missing:
                 x = call("expand_dims", x, axes=tuple(range(1, 1 + missing)))
         moved.append(x)
-    return moved, 0
+    return moved
 
 
 def unbroadcast(ct: Any, like: Any) -> Any:
@@ -155,6 +160,16 @@ class View(Primitive):
 
     view: ClassVar[bool] = True
     linear: ClassVar[str | None] = "joint"
+
+
+class LocallyConstant(Primitive):
+    """The derivative is zero wherever it exists, by every operand."""
+
+    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        return (None,) * len(outputs)
+
+    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        return (None,) * len(primals)
 
 
 def scalar_like(number: Any, like: Any) -> Any:

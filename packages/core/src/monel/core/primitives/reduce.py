@@ -12,12 +12,12 @@ from ..base.avals import AbstractArray
 from ..base.dtypes import Dtype
 from ..base.errors import AxisError, ShapeError
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call, record_values
 from .arguments import call_on, canonical_axes, operand, stays_open
 from .convert import cast
 from .flatten import flatten_axes
-from .kinds import broadcast_like
+from .kinds import LocallyConstant, broadcast_like
 from .shape import shift
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Min(Extreme, name="min"):
     numpy_name = "min"
 
 
-class Truth(Reduction):
+class Truth(LocallyConstant, Reduction):
     """Whether elements over ``axes`` are not zero; the result is bool."""
 
     extreme: ClassVar[str] = ""
@@ -187,12 +187,6 @@ class Truth(Reduction):
         import numpy as np
 
         return np.asarray(getattr(np, self.numpy_name)(x.astype(bool), axis=self.axes))
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
@@ -222,7 +216,7 @@ class Any_(Truth, name="any", export_name="Any"):
         return cast(call("sum", found, axes=self.axes), dtypes.bool_)
 
 
-class SizeOf(Primitive, name="size_of"):
+class SizeOf(LocallyConstant, name="size_of"):
     """The number of elements along ``axes`` of the operand, as a scalar of ``dtype``.
 
     It keeps shapes open: at replay it is the size of the operand given then.
@@ -245,12 +239,6 @@ class SizeOf(Primitive, name="size_of"):
     def decompose(self, x: Any) -> Any:
         count = math.prod([x.shape[a] for a in self.axes])
         return call("full", shape=(), dtype=self.dtype, value=count)
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
     def batch(self, operands: Any, dims: Any) -> Any:
         (x,), (d,) = operands, dims
@@ -290,7 +278,7 @@ def reduction(
     return call_on(stream, "expand_dims", out, axes=axes) if keepdims else out
 
 
-def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the sum over the given axes.
 
     Args:
@@ -307,11 +295,11 @@ def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
       array([4, 6], dtype=int32)
     """
     x = operand("sum", a)
-    axes = canonical_axes("sum", axis, x)
+    axes = canonical_axes("sum", axis, x, keepdims)
     return reduction(Sum, widened(x, stream), axes, keepdims, stream)
 
 
-def prod(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def prod(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the product over the given axes.
 
     Args:
@@ -328,11 +316,11 @@ def prod(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = N
       array(6, dtype=float32)
     """
     x = operand("prod", a)
-    axes = canonical_axes("prod", axis, x)
+    axes = canonical_axes("prod", axis, x, keepdims)
     return reduction(Prod, widened(x, stream), axes, keepdims, stream)
 
 
-def max(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def max(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the greatest element over the given axes; nan where there is one.
 
     The gradient is shared equally between elements that tie.
@@ -352,10 +340,11 @@ def max(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
       array([2, 4], dtype=int32)
     """
     x = operand("max", a)
-    return reduction(Max, x, canonical_axes("max", axis, x), keepdims, stream)
+    axes = canonical_axes("max", axis, x, keepdims)
+    return reduction(Max, x, axes, keepdims, stream)
 
 
-def min(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def min(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return the smallest element over the given axes; nan where there is one.
 
     The gradient is shared equally between elements that tie.
@@ -375,10 +364,11 @@ def min(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
       array([1, 3], dtype=int32)
     """
     x = operand("min", a)
-    return reduction(Min, x, canonical_axes("min", axis, x), keepdims, stream)
+    axes = canonical_axes("min", axis, x, keepdims)
+    return reduction(Min, x, axes, keepdims, stream)
 
 
-def all(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def all(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return whether every element over the given axes is not zero.
 
     Args:
@@ -395,11 +385,11 @@ def all(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
       array([False, True], dtype=bool)
     """
     x = operand("all", a)
-    axes = canonical_axes("all", axis, x)
+    axes = canonical_axes("all", axis, x, keepdims)
     return reduction(All, x if axes else cast(x, dtypes.bool_, stream), axes, keepdims, stream)
 
 
-def any(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> Any:
+def any(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
     """Return whether any element over the given axes is not zero.
 
     Args:
@@ -416,5 +406,5 @@ def any(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
       array([True, False], dtype=bool)
     """
     x = operand("any", a)
-    axes = canonical_axes("any", axis, x)
+    axes = canonical_axes("any", axis, x, keepdims)
     return reduction(Any_, x if axes else cast(x, dtypes.bool_, stream), axes, keepdims, stream)

@@ -10,9 +10,9 @@ from ..base.avals import AbstractArray
 from ..base.dtypes import Dtype
 from ..base.errors import AxisError, DTypeError
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call
-from .arguments import canonical_axis, dtype_or, operand, stays_open
+from .arguments import canonical_axis, dtype_or, flag, operand, stays_open
 from .convert import cast
 from .create import Iota
 from .flatten import flatten_axes
@@ -269,7 +269,8 @@ def _scanned(
     if axis is None:
         x, axis = flatten_axes(x, 0, x.ndim - 1, stream), 0
     place = canonical_axis(cls.name, axis, x)
-    return cls(place, bool(reverse), bool(inclusive)).bind(x, stream=stream)
+    ends = flag(cls.name, "reverse", reverse), flag(cls.name, "inclusive", inclusive)
+    return cls(place, *ends).bind(x, stream=stream)
 
 
 def cumsum(
@@ -281,7 +282,7 @@ def cumsum(
     inclusive: bool = True,
     dtype: Dtype | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the cumulative sum along an axis.
 
     Args:
@@ -314,7 +315,7 @@ def cumprod(
     inclusive: bool = True,
     dtype: Dtype | None = None,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the cumulative product along an axis.
 
     Args:
@@ -345,7 +346,7 @@ def cummax(
     reverse: bool = False,
     inclusive: bool = True,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the running maximum along an axis; of ties the latest has the gradient.
 
     Args:
@@ -373,7 +374,7 @@ def cummin(
     reverse: bool = False,
     inclusive: bool = True,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the running minimum along an axis; of ties the latest has the gradient.
 
     Args:
@@ -401,7 +402,7 @@ def logcumsumexp(
     reverse: bool = False,
     inclusive: bool = True,
     stream: Any = None,
-) -> Any:
+) -> array:
     """Return the logarithm of the cumulative sum of exponentials along an axis, without overflow.
 
     Args:

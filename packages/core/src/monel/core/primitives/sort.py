@@ -9,12 +9,12 @@ from ..base import dtypes
 from ..base.avals import AbstractArray
 from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph import value as graph
-from ..graph.handle import wrap
+from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call
 from .arguments import canonical_axis, describe, integer, operand, promoted
 from .convert import cast
 from .flatten import flatten_axes
-from .kinds import broadcast_like
+from .kinds import LocallyConstant, broadcast_like
 from .shape import Slice, shift
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class AlongAxis(Primitive):
         yield Sample(cls(axis=0), (x,))
 
 
-class ArgSort(AlongAxis, name="argsort"):
+class ArgSort(LocallyConstant, AlongAxis, name="argsort"):
     """The positions (uint32) of the elements in ascending order."""
 
     required = True
@@ -62,12 +62,6 @@ class ArgSort(AlongAxis, name="argsort"):
         if x.dtype.kind == "V":
             x = x.astype(np.float32)
         return np.argsort(x, axis=self.axis, kind="stable").astype(np.uint32)
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None,)
 
 
 class Sort(AlongAxis, name="sort"):
@@ -87,7 +81,7 @@ class Sort(AlongAxis, name="sort"):
         return call("take_along_axis", x, ArgSort(axis=self.axis).bind(x), axis=self.axis)
 
 
-class SearchSorted(Primitive, name="searchsorted", export_name="SearchSorted"):
+class SearchSorted(LocallyConstant, name="searchsorted", export_name="SearchSorted"):
     """How many elements of a sorted vector are less than each value (``right``: or equal)."""
 
     zero_in: ClassVar[tuple[int, ...]] = (0, 1)
@@ -110,12 +104,6 @@ class SearchSorted(Primitive, name="searchsorted", export_name="SearchSorted"):
             ordered, values = ordered.astype(np.float32), values.astype(np.float32)
         side: Any = "right" if self.right else "left"
         return np.asarray(np.searchsorted(ordered, values, side)).astype(np.uint32)
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return (None,)
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return (None, None)
 
     def decompose(self, ordered: Any, values: Any) -> Any:
         """Search every value at once, by halves: a step of 2**k is taken where it stays before."""
@@ -166,7 +154,7 @@ def _line(function: str, a: Any, axis: int | None, stream: Any) -> tuple[Any, in
     return x, canonical_axis(function, axis, x)
 
 
-def sort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> Any:
+def sort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return ``a`` with the elements along an axis in ascending order, nan last.
 
     Args:
@@ -185,7 +173,7 @@ def sort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> Any:
     return Sort(axis=place).bind(x, stream=stream)
 
 
-def argsort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> Any:
+def argsort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return the positions that sort ``a``; equal elements keep their order.
 
     Args:
@@ -212,7 +200,7 @@ def _check_kth(function: str, kth: Any, x: Any, axis: int) -> None:
         )
 
 
-def partition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = None) -> Any:
+def partition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return ``a`` ordered so that element ``kth`` of an axis is where sorting would put it.
 
     What comes before it is not greater, what comes after it not less.
@@ -236,7 +224,7 @@ def partition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = None)
     return Sort(axis=place).bind(x, stream=stream)
 
 
-def argpartition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = None) -> Any:
+def argpartition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return the positions that ``partition`` ``a``.
 
     Args:
@@ -258,7 +246,7 @@ def argpartition(a: Any, /, kth: int, axis: int | None = -1, *, stream: Any = No
     return ArgSort(axis=place).bind(x, stream=stream)
 
 
-def topk(a: Any, /, k: int, axis: int | None = -1, *, stream: Any = None) -> Any:
+def topk(a: Any, /, k: int, axis: int | None = -1, *, stream: Any = None) -> array:
     """Return the ``k`` greatest elements along an axis, in ascending order.
 
     Args:
@@ -286,7 +274,7 @@ def topk(a: Any, /, k: int, axis: int | None = -1, *, stream: Any = None) -> Any
 
 def searchsorted(
     sorted_sequence: Any, values: Any, /, side: str = "left", *, stream: Any = None
-) -> Any:
+) -> array:
     """Return where ``values`` would be inserted into a sorted vector to keep it sorted.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..graph.handle import array
 from ..graph.primitive import call
 from .elementwise import RealFloating, add, divide, multiply, subtract, widen
 from .exponential import Composed, exp, log
@@ -119,7 +120,7 @@ _ERF = Erf()
 _ERF_INV = ErfInv()
 
 
-def erf(a: Any, /, *, stream: Any = None) -> Any:
+def erf(a: Any, /, *, stream: Any = None) -> array:
     """Return the error function ``2 / sqrt(pi) * integral of exp(-t**2) from 0 to a``.
 
     Args:
@@ -138,7 +139,7 @@ def erf(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ERF, "erf", a, stream, floating=True)
 
 
-def erfinv(a: Any, /, *, stream: Any = None) -> Any:
+def erfinv(a: Any, /, *, stream: Any = None) -> array:
     """Return the inverse of ``erf``: infinite at -1 and 1, nan beyond.
 
     Args:

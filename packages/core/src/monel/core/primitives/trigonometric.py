@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..base.dtypes import complex64
+from ..graph.handle import array
 from ..graph.primitive import call
 from .elementwise import Binary, RealFloating, add, divide, in_float32, multiply, subtract
 from .exponential import Composed, Smooth, log
@@ -175,7 +176,7 @@ _ARC_TAN = ArcTan()
 _ARC_TAN2 = ArcTan2()
 
 
-def sin(a: Any, /, *, stream: Any = None) -> Any:
+def sin(a: Any, /, *, stream: Any = None) -> array:
     """Return the sine of each angle in radians.
 
     Args:
@@ -193,7 +194,7 @@ def sin(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SIN, "sin", a, stream, floating=True)
 
 
-def cos(a: Any, /, *, stream: Any = None) -> Any:
+def cos(a: Any, /, *, stream: Any = None) -> array:
     """Return the cosine of each angle in radians.
 
     Args:
@@ -211,7 +212,7 @@ def cos(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_COS, "cos", a, stream, floating=True)
 
 
-def tan(a: Any, /, *, stream: Any = None) -> Any:
+def tan(a: Any, /, *, stream: Any = None) -> array:
     """Return the tangent of each angle in radians.
 
     Args:
@@ -229,7 +230,7 @@ def tan(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_TAN, "tan", a, stream, floating=True)
 
 
-def arcsin(a: Any, /, *, stream: Any = None) -> Any:
+def arcsin(a: Any, /, *, stream: Any = None) -> array:
     """Return the angles in radians, between -pi/2 and pi/2, of which ``a`` holds the sines.
 
     Args:
@@ -247,7 +248,7 @@ def arcsin(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ARC_SIN, "arcsin", a, stream, floating=True)
 
 
-def arccos(a: Any, /, *, stream: Any = None) -> Any:
+def arccos(a: Any, /, *, stream: Any = None) -> array:
     """Return the angles in radians, between 0 and pi, of which ``a`` holds the cosines.
 
     Args:
@@ -265,7 +266,7 @@ def arccos(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ARC_COS, "arccos", a, stream, floating=True)
 
 
-def arctan(a: Any, /, *, stream: Any = None) -> Any:
+def arctan(a: Any, /, *, stream: Any = None) -> array:
     """Return the angles in radians, between -pi/2 and pi/2, of which ``a`` holds the tangents.
 
     Args:
@@ -283,7 +284,7 @@ def arctan(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ARC_TAN, "arctan", a, stream, floating=True)
 
 
-def arctan2(a: Any, b: Any, /, *, stream: Any = None) -> Any:
+def arctan2(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return the angle in radians of the point (``b``, ``a``), between -pi and pi.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
-import operator
 from typing import TYPE_CHECKING, Any
 
 from ..base.avals import AbstractArray
 from ..base.dtypes import bool_, complex64, float32
-from ..base.errors import DTypeError
+from ..base.errors import DTypeError, ShapeError
+from ..graph.handle import array
 from ..graph.primitive import call
+from .arguments import integer
 from .convert import cast
 from .elementwise import Unary, add, divide, minimum, multiply, subtract, widen
 from .kinds import broadcast_like, scalar_like, unary
@@ -326,7 +327,7 @@ _IMAG = Imag()
 _CONJ = Conj()
 
 
-def negative(a: Any, /, *, stream: Any = None) -> Any:
+def negative(a: Any, /, *, stream: Any = None) -> array:
     """Return the negative of each element; unsigned integers wrap.
 
     Args:
@@ -343,7 +344,7 @@ def negative(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_NEG, "negative", a, stream)
 
 
-def abs(a: Any, /, *, stream: Any = None) -> Any:
+def abs(a: Any, /, *, stream: Any = None) -> array:
     """Return the absolute value of each element; of a complex number its modulus.
 
     Args:
@@ -360,7 +361,7 @@ def abs(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_ABS, "abs", a, stream)
 
 
-def sign(a: Any, /, *, stream: Any = None) -> Any:
+def sign(a: Any, /, *, stream: Any = None) -> array:
     """Return -1, 0 or 1 by the sign of each element; ``z / abs(z)`` of a complex one; nan for nan.
 
     Args:
@@ -377,7 +378,7 @@ def sign(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SIGN, "sign", a, stream)
 
 
-def floor(a: Any, /, *, stream: Any = None) -> Any:
+def floor(a: Any, /, *, stream: Any = None) -> array:
     """Return the greatest integer not above each element, in the same dtype.
 
     Args:
@@ -394,7 +395,7 @@ def floor(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_FLOOR, "floor", a, stream)
 
 
-def ceil(a: Any, /, *, stream: Any = None) -> Any:
+def ceil(a: Any, /, *, stream: Any = None) -> array:
     """Return the least integer not below each element, in the same dtype.
 
     Args:
@@ -411,7 +412,7 @@ def ceil(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_CEIL, "ceil", a, stream)
 
 
-def round(a: Any, /, decimals: int = 0, stream: Any = None) -> Any:
+def round(a: Any, /, decimals: int = 0, stream: Any = None) -> array:
     """Round to a number of decimals; halves go to the even neighbour.
 
     Args:
@@ -427,7 +428,9 @@ def round(a: Any, /, decimals: int = 0, stream: Any = None) -> Any:
       >>> mx.round(mx.array([1.25, 2.5, -7.0]), 1)
       array([1.2, 2.5, -7], dtype=float32)
     """
-    x, digits = to_array("round", a), operator.index(decimals)
+    x, digits = to_array("round", a), integer("round", "decimals", decimals)
+    if builtins.abs(digits) > 300:
+        raise ShapeError(f"round: decimals must be from -300 to 300, got {digits}")
     if digits == 0 or (digits > 0 and not x.dtype.inexact):
         return _ROUND.bind(x, stream=stream)
     scale = 10.0 ** builtins.abs(digits)
@@ -438,7 +441,7 @@ def round(a: Any, /, decimals: int = 0, stream: Any = None) -> Any:
     return cast(y, x.dtype, stream)
 
 
-def sqrt(a: Any, /, *, stream: Any = None) -> Any:
+def sqrt(a: Any, /, *, stream: Any = None) -> array:
     """Return the square root of each element; nan for negative real ones.
 
     Args:
@@ -456,7 +459,7 @@ def sqrt(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SQRT, "sqrt", a, stream, floating=True)
 
 
-def rsqrt(a: Any, /, *, stream: Any = None) -> Any:
+def rsqrt(a: Any, /, *, stream: Any = None) -> array:
     """Return one over the square root of each element.
 
     Args:
@@ -474,7 +477,7 @@ def rsqrt(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_RSQRT, "rsqrt", a, stream, floating=True)
 
 
-def square(a: Any, /, *, stream: Any = None) -> Any:
+def square(a: Any, /, *, stream: Any = None) -> array:
     """Return the square of each element.
 
     Args:
@@ -491,7 +494,7 @@ def square(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_SQUARE, "square", a, stream)
 
 
-def reciprocal(a: Any, /, *, stream: Any = None) -> Any:
+def reciprocal(a: Any, /, *, stream: Any = None) -> array:
     """Return one over each element.
 
     Args:
@@ -509,7 +512,7 @@ def reciprocal(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_RECIPROCAL, "reciprocal", a, stream, floating=True)
 
 
-def real(a: Any, /, *, stream: Any = None) -> Any:
+def real(a: Any, /, *, stream: Any = None) -> array:
     """Return the real part of each element.
 
     Args:
@@ -526,7 +529,7 @@ def real(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_REAL, "real", a, stream)
 
 
-def imag(a: Any, /, *, stream: Any = None) -> Any:
+def imag(a: Any, /, *, stream: Any = None) -> array:
     """Return the imaginary part of each element; zero for real ones.
 
     Args:
@@ -543,7 +546,7 @@ def imag(a: Any, /, *, stream: Any = None) -> Any:
     return unary(_IMAG, "imag", a, stream)
 
 
-def conj(a: Any, *, stream: Any = None) -> Any:
+def conj(a: Any, *, stream: Any = None) -> array:
     """Return the complex conjugate of each element.
 
     Args:

@@ -20,7 +20,7 @@ from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, apply
 from ..passes.shapes import with_shapes
 from ..primitives.derive import placeholder
-from .tracing import check_callable, open_trace, tracing
+from .tracing import Traced, check_callable, open_trace, tracing
 
 __all__ = ["compile", "disable_compile", "enable_compile"]
 
@@ -31,39 +31,37 @@ _disabled = os.environ.get("MONEL_DISABLE_COMPILE", "") not in ("", "0")
 
 
 def disable_compile() -> None:
-    """Make compiled functions call their Python function; as ``MONEL_DISABLE_COMPILE=1`` does."""
+    """Make compiled functions call their Python function; as ``MONEL_DISABLE_COMPILE=1`` does.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.disable_compile()
+      >>> mx.compile(lambda x: x + 1)(mx.array(1))
+      array(2, dtype=int32)
+      >>> mx.enable_compile()
+    """
     global _disabled
     _disabled = True
 
 
 def enable_compile() -> None:
-    """Undo ``disable_compile`` or the environment's ``MONEL_DISABLE_COMPILE``."""
+    """Undo ``disable_compile`` or the environment's ``MONEL_DISABLE_COMPILE``.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.enable_compile()
+    """
     global _disabled
     _disabled = False
 
 
-class Call(Primitive, name="call"):
+class Call(Traced, name="call"):
     """A call of a compiled function: one node, one call of the backend."""
 
-    interned: ClassVar[bool] = False
-    nondifferentiable: ClassVar[str | None] = None
-    program: Program
     function: str
-    outputs: int = 1
-
-    def __hash__(self) -> int:
-        return id(self.program)
 
     def __str__(self) -> str:
         return f"Call [{self.function}, {len(self.program.equations)} equations]"
-
-    def abstract(self, *operands: Any) -> Any:
-        avals = self.program.out_avals
-        return avals[0] if self.outputs == 1 else avals
-
-    def decompose(self, *operands: Any) -> Any:
-        made = inline(self.program, operands)
-        return made[0] if self.outputs == 1 else tuple(made)
 
 
 @core_kernel("call")
@@ -95,7 +93,7 @@ class _Traced:
             program = with_shapes(call.program, [AbstractArray(*a) for a in avals])
             if len(self.replays) >= LARGEST_CACHE:
                 self.replays.clear()
-            found = self.replays[avals] = Call(program, call.function, outputs=call.outputs)
+            found = self.replays[avals] = Call(program, call.function)
         return found
 
 
@@ -211,7 +209,7 @@ class _Compiled:
                 return _Traced(None, result_structure, state_structure)
             _check_captured(outputs, trace)
             program = capture(values, outputs, trace.serial)
-        primitive = Call(program, self.name, outputs=len(outputs))
+        primitive = Call(program, self.name)
         return _Traced(primitive, result_structure, state_structure)
 
 

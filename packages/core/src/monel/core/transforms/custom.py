@@ -28,36 +28,22 @@ from ..primitives.derive import (
     tracer,
     zeros_like,
 )
-from .tracing import call_swapped, check_callable, open_trace, tracing, tracing_into
+from .tracing import Traced, call_swapped, check_callable, open_trace, tracing, tracing_into
 
 __all__ = ["checkpoint", "custom_function"]
 
 
-class Body(Primitive):
+class Body(Traced):
     """A traced function as one node: ``program`` on the arguments and what they captured.
 
     Attributes:
       program: The body; its inputs are the arguments' leaves, then the captured arrays.
       explicit: How many of the operands are arguments.
-      outputs: How many outputs there are.
+      rules: The call's own rules, or None.
     """
 
-    interned: ClassVar[bool] = False
-    program: Program
     explicit: int
     rules: Any
-    outputs: int = 1
-
-    def __hash__(self) -> int:
-        return id(self.program)
-
-    def abstract(self, *operands: Any) -> Any:
-        avals = self.program.out_avals
-        return avals[0] if self.outputs == 1 else avals
-
-    def decompose(self, *operands: Any) -> Any:
-        made = inline(self.program, operands)
-        return made[0] if self.outputs == 1 else tuple(made)
 
     def __str__(self) -> str:
         return f"{self.export_name} [{len(self.program.equations)} equations]"
@@ -163,7 +149,7 @@ def record_body(
         if not made:
             return result
         rules = make_rules(structure, out_structure)
-        node = cls(program, len(leaves), rules, outputs=len(made))
+        node = cls(program, len(leaves), rules)
         operands = (*leaves, *[wrap(c) for c in captured])
         recorded = apply(node, operands)
     if not isinstance(recorded, tuple):

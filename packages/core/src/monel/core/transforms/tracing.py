@@ -5,13 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from ..base.errors import DTypeError
+from ..base.program import Program
 from ..base.tree import flatten, restore, swap
+from ..graph.capture import inline
 from ..graph.handle import array, wrap
+from ..graph.primitive import Primitive
 from ..graph.value import Trace
 from ..primitives.derive import tracer
+
+
+class Traced(Primitive):
+    """One node whose meaning is a Program that was traced from a user's function."""
+
+    interned: ClassVar[bool] = False
+    program: Program
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", len(self.program.outputs))
+
+    def abstract(self, *operands: Any) -> Any:
+        avals = self.program.out_avals
+        return avals[0] if self.outputs == 1 else avals
+
+    def decompose(self, *operands: Any) -> Any:
+        made = inline(self.program, operands)
+        return made[0] if self.outputs == 1 else tuple(made)
 
 
 class _Open(threading.local):

@@ -166,7 +166,8 @@ class _Chosen:
                 raise ShapeError(
                     f"{function}: Can't compute the gradient of negative argument index {n}"
                 )
-        for chosen in (self.positions, self.names):
+        both: tuple[list[Any], ...] = (self.positions, self.names)
+        for chosen in both:
             for n in chosen:
                 if chosen.count(n) > 1:
                     raise ShapeError(f"{function}: Duplicate argument {n!r} is not allowed")
@@ -196,10 +197,11 @@ def _positions(function: str, argnums: Any) -> list[int]:
 
 
 def _names(function: str, argnames: Any) -> list[str]:
-    names = [argnames] if isinstance(argnames, str) else list(argnames or ())
-    if not all(isinstance(n, str) for n in names):
+    names = argnames or ()
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
         raise TypeError(f"{function}: argnames must be strings, got {argnames!r}")
-    return names
+    return list(names)
 
 
 def _differentiate(chosen: _Chosen, loss_of: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
