@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 from .graph import handle
@@ -40,6 +39,8 @@ class _Bits:
 
 def _element_type(capsule: Any) -> Any:
     """Return (code, bits, lanes) of a capsule's elements, in place."""
+    import ctypes
+
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     valid = ctypes.pythonapi.PyCapsule_IsValid

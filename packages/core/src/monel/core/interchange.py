@@ -15,6 +15,7 @@ from .dlpack import dlpack, dlpack_device, import_dlpack
 from .graph import handle
 from .graph import value as graph
 from .graph.handle import array, wrap
+from .primitives.arguments import flag
 
 __all__ = ["asarray", "from_dlpack"]
 
@@ -34,6 +35,8 @@ def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> 
       >>> mx.asarray([1, 2])
       array([1, 2], dtype=int32)
     """
+    if copy is not None:
+        flag("asarray", "copy", copy)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(a, numpy.ndarray):
         check_strides("asarray", a)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base.errors import BackendError
 
@@ -21,8 +20,7 @@ API_VERSION = 1
 DECIDING_OPERANDS: dict[str, int] = {}
 
 
-@dataclass(frozen=True)
-class BackendSpec:
+class BackendSpec(NamedTuple):
     """What a plugin declares of a backend, without loading it.
 
     Attributes:
@@ -40,8 +38,7 @@ class BackendSpec:
     priority: int = 0
 
 
-@dataclass(frozen=True)
-class Fusion:
+class Fusion(NamedTuple):
     """Which ``fused`` equations a backend takes.
 
     Attributes:
@@ -185,8 +182,7 @@ class KernelBackend(Backend):
         return self.kernels.find(name, dtypes)
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     function: Callable[..., Any]
     dtypes: frozenset[str] | None
 

@@ -8,8 +8,7 @@ with lazy tensors; core makes arrays of them whose data are read when they are e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..base.storage import FormatError, Source
 
@@ -18,8 +17,7 @@ __all__ = ["Format", "FormatError", "HostTensor", "LazyTensor", "Source"]
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LazyTensor:
+class LazyTensor(NamedTuple):
     """An array in a file, known by shape and dtype and read on demand.
 
     Attributes:
@@ -79,8 +77,7 @@ class HostTensor:
 Tensors: TypeAlias = LazyTensor | Mapping[str, LazyTensor]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A file format that a plugin provides.
 
     Attributes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any
 
 from ..base.errors import BackendError
@@ -17,7 +15,6 @@ GROUPS = tuple(f"monel.plugins.v{n}" for n in range(API_VERSION, max(API_VERSION
 CORE_BACKENDS = ("reference",)
 
 
-@dataclass
 class Plugin:
     """One entry point and what became of it.
 
@@ -29,13 +26,14 @@ class Plugin:
       error: Why it is not usable, or None.
     """
 
-    key: str
-    distribution: str
-    version: str
-    group: str
-    backends: list[str] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)
-    error: str | None = None
+    def __init__(self, key: str, distribution: str, version: str, group: str) -> None:
+        self.key = key
+        self.distribution = distribution
+        self.version = version
+        self.group = group
+        self.backends: list[str] = []
+        self.formats: list[str] = []
+        self.error: str | None = None
 
 
 class Plugins:
@@ -58,6 +56,8 @@ class Plugins:
             self._load(plugin, point)
 
     def _entry_points(self) -> list[tuple[Plugin, Any]]:
+        from importlib.metadata import entry_points
+
         pairs = []
         for group in GROUPS:
             for point in entry_points(group=group):

@@ -1,10 +1,13 @@
-"""Executable: a Program made ready for one device; a call of it runs the whole Program."""
+"""Executable: a Program made ready for one device; a call of it runs the whole Program.
+
+What no kernel takes runs as one, too: as the Program that it decomposes into, else on the host.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..base.program import Program
+from ..base.program import Equation, Program
 from ..contract.backend import AdaptedKernel, Backend
 from ..graph import value as graph
 from ..graph.primitive import record_values
@@ -12,10 +15,22 @@ from ..passes.cse import merge_common
 from ..passes.decompose import decompose
 from ..passes.fold import fold_constants
 from ..passes.fuse import fuse_program
+from . import fallback
+from .kernels import decomposition, expansion_for, find_kernel, kernel_for
 
 
 class Step:
     """One equation made ready: the kernel, where its operands lie, what dies with it."""
+
+    avals: tuple[Any, ...]
+    context: graph.Context
+    freed: tuple[int, ...]
+    kernel: Any
+    operands: tuple[int, ...]
+    out: Any
+    outputs: tuple[int, ...]
+    primitive: Any
+    single: bool
 
     __slots__ = (
         "avals", "context", "freed", "kernel", "operands", "out", "outputs", "primitive", "single",
@@ -59,11 +74,11 @@ class Executable:
             step.context = graph.Context(target, mask)
             self.steps.append(step)
 
-    def __call__(self, inputs: Any) -> list:
+    def __call__(self, inputs: Any) -> list[Any]:
         """Return the output buffers for the input buffers."""
         return self.run(inputs)
 
-    def run(self, inputs: Any) -> list:
+    def run(self, inputs: Any) -> list[Any]:
         """Call the kernels in order; a register is emptied when what it holds dies."""
         registers = list(inputs)
         registers.extend(self.constants)
@@ -91,8 +106,6 @@ class Executable:
 
     def _missing(self, step: Any, operands: Any) -> Any:
         """Run a step whose kernel declined; later calls go the same way at once."""
-        from .kernels import compute
-
         if isinstance(step.kernel, AdaptedKernel):
             result = step.kernel.run(step.context, step.primitive, operands, step.avals, step.out)
             if result is not NotImplemented:
@@ -141,16 +154,12 @@ _LARGEST_TABLE = 16_384
 
 def resolve_kernel(target: Any, primitive: Any, avals: Any, outs: Any) -> Any:
     """Return the kernel of one equation."""
-    from .kernels import kernel_for
-
     dtypes = tuple([a.dtype for a in avals]) or (outs[0].dtype,)
     return kernel_for(target, primitive, dtypes)
 
 
 def lower(program: Program, target: Any, optimise: bool) -> Program:
     """Return ``program`` in primitives that ``target`` has kernels for, merged and fused."""
-    from .kernels import expansion_for
-
     program = decompose(program, expansion_for(target))
     if not optimise:
         return program
@@ -187,3 +196,41 @@ def last_uses(program: Program) -> list[int]:
     for v in program.outputs:
         last[v] = len(program.equations)
     return last
+
+
+def missing(target: graph.Target, value: Any, operands: Any, buffers: Any) -> Any:
+    """Compute ``value``, which no kernel took as it is."""
+    primitive = value.primitive
+    avals = tuple([o.aval for o in operands])
+    kernel = find_kernel(target, primitive, value, operands)
+    if isinstance(kernel, AdaptedKernel):
+        result = kernel.run(target.context, primitive, buffers, avals, value.aval)
+        if result is not NotImplemented:
+            return result
+    return compute(target, primitive, avals, buffers)
+
+
+def compute(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> Any:
+    """Run ``primitive`` by whole-program compilation, decomposition, or on the host."""
+    if type(target.backend).compile is not Backend.compile:
+        executable = _compiled_alone(target, primitive, avals)
+        if executable is not None:
+            results = executable(buffers)
+            return results[0] if primitive.outputs == 1 else tuple(results)
+    if primitive.decompose is not None:
+        results = Executable.of(decomposition(primitive, avals), target)(buffers)
+        return results[0] if primitive.outputs == 1 else tuple(results)
+    return fallback.on_host(target, primitive, avals, buffers)
+
+
+def _compiled_alone(target: graph.Target, primitive: Any, avals: Any) -> Any:
+    out = primitive.abstract(*avals)
+    outs = out if type(out) is tuple else (out,)
+    n = len(avals)
+    variables = tuple(range(n, n + len(outs)))
+    equation = Equation(primitive, tuple(range(n)), variables)
+    program = Program(n, (), (equation,), variables, (*avals, *outs))
+    return Executable.native(program, target)
+
+
+graph.install(missing=missing)

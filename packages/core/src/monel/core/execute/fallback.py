@@ -8,6 +8,7 @@ from typing import Any
 
 from ..base.errors import MissingKernelError
 from ..graph import value as graph
+from .host import run_reference
 
 __all__ = ["fallback", "fallback_report"]
 
@@ -66,8 +67,6 @@ def on_host(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> A
     ]
     out = primitive.abstract(*avals)
     outs = out if type(out) is tuple else (out,)
-    from .host import run_reference
-
     results = run_reference(None, primitive, *host)
     results = results if isinstance(results, tuple) else (results,)
     made = [

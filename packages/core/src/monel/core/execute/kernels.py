@@ -1,4 +1,4 @@
-"""From a primitive to what runs it: native kernel, else decomposition, else the host."""
+"""From a primitive to its kernel, or to the Program that stands in for it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from weakref import WeakKeyDictionary
 
 from ..base.errors import DTypeError, TraceError
 from ..base.program import Program
-from ..contract.backend import AdaptedKernel, Backend
 from ..graph import value as graph
 from ..graph.capture import trace_program
 from ..primitives.derive import placeholder
-from . import fallback
-from .executables import Executable
 
 # Primitives that core runs itself on any backend: class name -> kernel maker (target) -> kernel.
 CORE_KERNELS: dict[str, Callable[[graph.Target], Callable[..., Any]]] = {}
@@ -83,43 +80,6 @@ def kernel_for(target: graph.Target, primitive: Any, dtypes: Any) -> Callable[..
     if make is not None:
         return make(target)
     return target.backend.kernel(primitive.name, dtypes) or decline
-
-
-def missing(target: graph.Target, value: Any, operands: Any, buffers: Any) -> Any:
-    """Compute ``value``, which no kernel took as it is."""
-    primitive = value.primitive
-    avals = tuple([o.aval for o in operands])
-    kernel = find_kernel(target, primitive, value, operands)
-    if isinstance(kernel, AdaptedKernel):
-        result = kernel.run(target.context, primitive, buffers, avals, value.aval)
-        if result is not NotImplemented:
-            return result
-    return compute(target, primitive, avals, buffers)
-
-
-def compute(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> Any:
-    """Run ``primitive`` by whole-program compilation, decomposition, or on the host."""
-    if type(target.backend).compile is not Backend.compile:
-        executable = _compiled_alone(target, primitive, avals)
-        if executable is not None:
-            results = executable(buffers)
-            return results[0] if primitive.outputs == 1 else tuple(results)
-    if primitive.decompose is not None:
-        results = Executable.of(decomposition(primitive, avals), target)(buffers)
-        return results[0] if primitive.outputs == 1 else tuple(results)
-    return fallback.on_host(target, primitive, avals, buffers)
-
-
-def _compiled_alone(target: graph.Target, primitive: Any, avals: Any) -> Any:
-    from ..base.program import Equation
-
-    out = primitive.abstract(*avals)
-    outs = out if type(out) is tuple else (out,)
-    n = len(avals)
-    variables = tuple(range(n, n + len(outs)))
-    equation = Equation(primitive, tuple(range(n)), variables)
-    program = Program(n, (), (equation,), variables, (*avals, *outs))
-    return Executable.native(program, target)
 
 
 def expansion_for(target: graph.Target) -> Callable[[Any, Any], Program | None]:
@@ -197,4 +157,4 @@ def annotate(error: Exception, value: Any, operands: Any) -> None:
         error.add_note(f"while computing {value.primitive} of ({used})")
 
 
-graph.install(missing=missing, transfer=transfer, annotate=annotate)
+graph.install(transfer=transfer, annotate=annotate)

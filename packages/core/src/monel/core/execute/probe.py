@@ -6,15 +6,12 @@ The verdict is kept in the user's cache folder, by version, so that start-up pay
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
-from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Seconds that loading a backend may take in the child; MONEL_PROBE_SECONDS overrides it.
 LIMIT = 60.0
@@ -50,6 +47,8 @@ def verdict(name: str, distribution: str, version: str) -> str | None:
 
 def _is_installed(distribution: str) -> bool:
     """Whether a child process would find the plugin, too; one registered by hand it would not."""
+    from importlib import metadata
+
     try:
         metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
@@ -59,6 +58,9 @@ def _is_installed(distribution: str) -> bool:
 
 def store(name: str, distribution: str, version: str, reason: str | None) -> bool:
     """Keep a verdict; returns whether it could be written."""
+    import json
+    import tempfile
+
     path = _path()
     known = _read(path)
     known[_key(name, distribution, version)] = reason
@@ -75,6 +77,8 @@ def store(name: str, distribution: str, version: str, reason: str | None) -> boo
 
 def try_loading(name: str) -> str | None:
     """Load backend ``name`` in a child process; return what went wrong, or None."""
+    import subprocess
+
     limit = float(os.environ.get("MONEL_PROBE_SECONDS", LIMIT))
     environment = {**os.environ, "MONEL_PROBE": "0"}
     # The child sees what this process can import, changes of sys.path included.
@@ -103,6 +107,8 @@ def try_loading(name: str) -> str | None:
 
 
 def _signal_name(number: int) -> str:
+    import signal
+
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -110,6 +116,8 @@ def _signal_name(number: int) -> str:
 
 
 def _path() -> Path:
+    from pathlib import Path
+
     folder = os.environ.get("MONEL_CACHE")
     if folder:
         return Path(folder) / "probes.json"
@@ -118,12 +126,16 @@ def _path() -> Path:
 
 
 def _key(name: str, distribution: str, version: str) -> str:
+    import hashlib
+
     place = hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]
     python = ".".join(map(str, sys.version_info[:3]))
     return f"{name} {distribution} {version} python {python} {place}"
 
 
 def _read(path: Path) -> dict[str, str | None]:
+    import json
+
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):

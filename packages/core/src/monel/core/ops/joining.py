@@ -10,6 +10,7 @@ from ..primitives.arguments import (
     canonical_axes,
     canonical_axis,
     describe,
+    flag,
     integer,
     integer_or_integers,
     operand,
@@ -384,7 +385,7 @@ def meshgrid(
     for place, x in zip(places, vectors, strict=True):
         others = tuple([i for i in range(rank) if i != place])
         grids.append(ExpandDims(others).bind(x, stream=stream) if others else wrap(x.value))
-    if sparse:
+    if sparse is not None and flag("meshgrid", "sparse", sparse):
         return tuple(grids)
     shape = [0] * rank
     for place, x in zip(places, vectors, strict=True):

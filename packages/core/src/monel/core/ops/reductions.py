@@ -15,6 +15,7 @@ from ..primitives.arguments import (
     describe,
     integer,
     operand,
+    speaking_as,
     stays_open,
 )
 from ..primitives.convert import cast
@@ -197,10 +198,11 @@ def minmax(
     """
     x = operand("minmax", a)
     axes = canonical_axes("minmax", axis, x, keepdims)
-    return (
-        reduce.reduction(reduce.Min, x, axes, keepdims, stream),
-        reduce.reduction(reduce.Max, x, axes, keepdims, stream),
-    )
+    with speaking_as("minmax"):
+        return (
+            reduce.reduction(reduce.Min, x, axes, keepdims, stream),
+            reduce.reduction(reduce.Max, x, axes, keepdims, stream),
+        )
 
 
 def count_nonzero(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ..base import dtypes
@@ -79,15 +80,14 @@ def number(function: str, name: str, given: Any) -> float:
     if isinstance(given, array) and given.size == 1 and given.dtype.name != "complex64":
         return float(given)
     if not isinstance(given, array | str | bytes) and hasattr(type(given), "__float__"):
-        return float(given)
+        with suppress(TypeError, ValueError):  # NumPy arrays of several elements, and of objects
+            return float(given)
     kind = "complex" if isinstance(given, complex) else type(given).__name__
     raise TypeError(f"{function}: {name} must be a float, got {kind}")
 
 
 def flag(function: str, name: str, given: Any) -> bool:
     """Return a bool argument, NumPy's too; another number in its place is likely a mistake."""
-    if given is True or given is False:
-        return given
     if type(given).__name__ in ("bool", "bool_"):
         return bool(given)
     raise TypeError(f"{function}: {name} must be a bool, got {type(given).__name__}")

@@ -12,7 +12,7 @@ from ..graph.handle import array
 from ..graph.operators import broadcast_shapes
 from ..graph.primitive import Primitive, Sample, call
 from . import elementwise
-from .arguments import describe, operand
+from .arguments import describe, number, operand, speaking_as
 from .convert import cast
 from .kinds import move_axis, unbroadcast
 from .shape import ExpandDims, Squeeze
@@ -167,7 +167,9 @@ def addmm(
     """
     c, a, b = (operand("addmm", x) for x in (c, a, b))
     dtype = contraction_dtype("addmm", c, a, b)
-    out = product("addmm", cast(a, dtype, stream), cast(b, dtype, stream), stream)
+    alpha, beta = number("addmm", "alpha", alpha), number("addmm", "beta", beta)
+    with speaking_as("addmm"):
+        out = product("addmm", cast(a, dtype, stream), cast(b, dtype, stream), stream)
     bias = cast(c, dtype, stream)
     if c.ndim > out.ndim or broadcast_shapes("addmm", c.shape, out.shape) != out.shape:
         raise ShapeError(

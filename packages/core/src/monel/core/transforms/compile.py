@@ -6,18 +6,17 @@ import functools
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from ..base.avals import AbstractArray
 from ..base.errors import DTypeError
-from ..base.program import Program
 from ..base.tree import LEAF, Constant, flatten, restore, swap, unflatten
 from ..execute.executables import Executable
 from ..execute.kernels import core_kernel
 from ..graph import value as graph
-from ..graph.capture import capture, inline
+from ..graph.capture import capture
 from ..graph.handle import array, wrap
-from ..graph.primitive import Primitive, apply
+from ..graph.primitive import apply
 from ..passes.shapes import with_shapes
 from ..primitives.derive import placeholder
 from .tracing import Traced, check_callable, open_trace, tracing

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from ..base.errors import MissingRuleError, ShapeError
-from ..base.program import Program
 from ..base.tree import LEAF, Constant, flatten, unflatten
 from ..execute.executables import Executable
 from ..execute.kernels import core_kernel
 from ..graph.capture import capture, inline
 from ..graph.handle import array, wrap
-from ..graph.primitive import Primitive, apply
+from ..graph.primitive import apply
 from ..primitives.convert import Depends
 from ..primitives.derive import (
     backward,

@@ -23,8 +23,9 @@ class Traced(Primitive):
     interned: ClassVar[bool] = False
     program: Program
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "outputs", len(self.program.outputs))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.__dict__["outputs"] = len(self.program.outputs)
 
     def abstract(self, *operands: Any) -> Any:
         avals = self.program.out_avals
