@@ -168,3 +168,9 @@ def test_array_equal_compares_shapes_and_values_but_not_dtypes():
 def test_closeness_is_asked_of_arrays_only(name):
     with pytest.raises(TypeError, match=name):
         getattr(mx, name)(1.0, 2.0)
+
+
+def test_a_complex_number_is_true_unless_both_parts_are_zero():
+    x = mx.array([1j, 2, 0])
+    assert x.astype(mx.bool_).tolist() == [True, True, False]
+    assert mx.logical_not(x).tolist() == [False, False, True]

@@ -227,3 +227,17 @@ def test_seeds_are_ints_of_64_bits(seed):
 def test_bad_arguments_are_refused(draw, error):
     with pytest.raises(error):
         draw()
+
+
+def test_many_draws_of_one_distribution_are_those_of_mlx():
+    drawn = mx.random.categorical(mx.zeros((7,)), shape=(5,), key=mx.random.key(0))
+    assert drawn.tolist() == [4, 0, 2, 6, 4]
+
+
+def test_truncated_normal_keeps_the_lower_bound_where_bounds_cross():
+    x = mx.random.truncated_normal(1.5, 1.0, (2,), key=mx.random.key(0))
+    assert x.tolist() == [1.5, 1.5]
+
+
+def test_randint_keeps_the_lower_bound_where_bounds_cross():
+    assert mx.random.randint(100, 9, (2,), key=mx.random.key(0)).tolist() == [100, 100]

@@ -105,3 +105,10 @@ def test_logcumsumexp_of_minus_infinity_has_a_finite_gradient():
     f = lambda v: mx.logcumsumexp(v)[2]  # noqa: E731
     grad = mx.grad(f)(mx.array([-np.inf, 0.0, 0.0])).tolist()
     assert grad == pytest.approx([0, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.complex64])
+@pytest.mark.parametrize("scan", [mx.cummin, mx.cummax, mx.cumsum, mx.cumprod, mx.logcumsumexp])
+def test_an_exclusive_scan_of_nothing_is_empty(scan, dtype):
+    x = scan(mx.zeros((0,), dtype), axis=0, inclusive=False)
+    assert x.tolist() == []

@@ -35,6 +35,13 @@ class ArrayLike:
 
     Raises:
       TypeError: ``arg`` has no such method.
+    Example:
+      >>> import monel.core as mx
+      >>> class Pair:
+      ...     def __mlx_array__(self):
+      ...         return mx.array([1, 2])
+      >>> mx.ArrayLike(Pair()).__mlx_array__()
+      array([1, 2], dtype=int32)
     """
 
     __slots__ = ("_object",)

@@ -22,6 +22,12 @@ class PrintOptions:
 
     Attributes:
       precision: Digits after the point; -1 for up to 6 significant digits.
+    Raises:
+      TypeError: ``precision`` is no int.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.PrintOptions(3)
+      PrintOptions(precision=3)
     """
 
     __slots__ = ("precision",)
@@ -92,6 +98,8 @@ class _PrintOptionsContext:
 def printoptions(precision: int = -1) -> _PrintOptionsContext:
     """Return a context in which arrays print as ``set_printoptions`` says.
 
+    Raises:
+      TypeError: ``precision`` is no int.
     Example:
       >>> import monel.core as mx
       >>> with mx.printoptions(precision=1):

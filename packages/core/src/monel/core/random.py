@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 from typing import Any
 
 from .base.avals import check_shape
@@ -20,8 +18,10 @@ from .base.dtypes import (
     uint32,
 )
 from .base.errors import AxisError, DTypeError, ShapeError
-from .graph.handle import array, wrap
+from .graph.handle import array
 from .graph.operators import broadcast_shapes
+from .ops import keys
+from .ops.keys import key, random_bits, seed, split
 from .primitives.arguments import (
     call_on,
     dtype_or,
@@ -32,10 +32,8 @@ from .primitives.arguments import (
     shape_of,
     speaking_as,
 )
-from .primitives.bits import RandomBits
 from .primitives.combined import softmax
 from .primitives.convert import cast
-from .primitives.create import constant, pack
 from .primitives.elementwise import add, divide, maximum, minimum, multiply, subtract
 from .primitives.exponential import log, log1p
 from .primitives.flatten import flatten_axes
@@ -62,97 +60,10 @@ __all__ = [
 ]
 
 
-class _Thread(threading.local):
-    """The default key of one thread: a list of one array, replaced at every draw without a key."""
-
-    def __init__(self) -> None:
-        self.state = [key(int.from_bytes(os.urandom(8), "little"))]
-
-
 def __getattr__(name: str) -> Any:
     if name == "state":
-        return _thread.state
+        return keys.thread.state
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def key(seed: int) -> array:
-    """Return the key of a seed: two uint32, its high and its low half.
-
-    Args:
-      seed: An int from 0 to 2**64 - 1.
-    Returns:
-      uint32 array of shape (2,).
-    Raises:
-      TypeError: ``seed`` is no such int.
-    Example:
-      >>> import monel.core as mx
-      >>> mx.random.key(7)
-      array([0, 7], dtype=uint32)
-    """
-    number = integer("key", "seed", seed)
-    if not 0 <= number < 1 << 64:
-        raise TypeError(f"key: expected a seed from 0 to 2**64 - 1, got {number}")
-    return wrap(constant(pack([number >> 32, number & 0xFFFFFFFF], uint32), (2,), uint32))
-
-
-_thread = _Thread()
-
-
-def seed(seed: int) -> None:
-    """Set the calling thread's default key to ``key(seed)``.
-
-    Args:
-      seed: An int from 0 to 2**64 - 1.
-    Raises:
-      TypeError: ``seed`` is no such int.
-    Example:
-      >>> import monel.core as mx
-      >>> mx.random.seed(0)
-      >>> mx.random.uniform(shape=(2,))
-      array([0.576551, 0.299172], dtype=float32)
-    """
-    _thread.state[0] = key(seed)
-
-
-def split(key: array, num: int = 2, stream: Any = None) -> array:
-    """Return independent keys made of one.
-
-    Args:
-      key: uint32 array of shape (2,).
-      num: How many.
-    Returns:
-      uint32 array of shape (num, 2).
-    Raises:
-      ValueError: ``key`` is no key, or ``num`` is negative.
-    Example:
-      >>> import monel.core as mx
-      >>> mx.random.split(mx.random.key(0))
-      array([[4146024105, 967050713],
-             [2718843009, 1272950319]], dtype=uint32)
-    """
-    count = integer("split", "num", num)
-    if count < 0:
-        raise ShapeError(f"split: num must not be negative, got {count}")
-    words = _one_key("split", operand("split", key))
-    return RandomBits(shape=(count, 2), width=4).bind(words, stream=stream)
-
-
-def _one_key(function: str, key: Any) -> Any:
-    """Return ``key`` checked, or the next of the thread's keys where it is None."""
-    if key is None:
-        pair = RandomBits(shape=(2, 2), width=4).bind(_thread.state[0])
-        _thread.state[0] = call_on(None, "select", pair, axis=0, index=0)
-        return call_on(None, "select", pair, axis=0, index=1)
-    found = operand(function, key)
-    if found.dtype is not uint32:
-        raise DTypeError(f"{function}: Expected key type uint32 but received {found.value}")
-    if found.shape != (2,):
-        raise ShapeError(f"{function}: Expected key shape (2,) but received {found.value}")
-    return found
-
-
-def _bits(function: str, shape: tuple[int, ...], width: int, key: Any, stream: Any) -> Any:
-    return RandomBits(shape=shape, width=width).bind(_one_key(function, key), stream=stream)
 
 
 def _shape(function: str, shape: Any) -> tuple[int, ...]:
@@ -193,8 +104,8 @@ _BELOW_ONE = {
 def _unit(function: str, shape: tuple[int, ...], dtype: Dtype, key: Any, stream: Any) -> Any:
     """Return uniform numbers from 0 to 1, without 1."""
     if dtype is float64:
-        return _unit_of_53_bits(_bits(function, (*shape, 2), 4, key, stream), stream)
-    bits = cast(_bits(function, shape, 4, key, stream), float32, stream)
+        return _unit_of_53_bits(random_bits(function, (*shape, 2), 4, key, stream), stream)
+    bits = cast(random_bits(function, shape, 4, key, stream), float32, stream)
     unit = cast(divide(bits, float((1 << 32) - 1), stream), dtype, stream)
     return minimum(unit, _BELOW_ONE[dtype], stream=stream)
 
@@ -488,7 +399,7 @@ def permutation(x: Any, axis: int = 0, key: array | None = None, stream: Any = N
 
 
 def _order(count: int, key: Any, stream: Any) -> Any:
-    return call_on(stream, "argsort", _bits("permutation", (count,), 4, key, stream), axis=0)
+    return call_on(stream, "argsort", random_bits("permutation", (count,), 4, key, stream), axis=0)
 
 
 def laplace(

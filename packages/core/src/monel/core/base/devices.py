@@ -9,7 +9,13 @@ __all__ = ["Device", "DeviceType", "Stream", "ThreadLocalStream", "cpu", "gpu"]
 
 
 class DeviceType(enum.Enum):
-    """The kind of a device: ``mx.cpu`` or ``mx.gpu``."""
+    """The kind of a device: ``mx.cpu`` or ``mx.gpu``.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.cpu
+      DeviceType.cpu
+    """
 
     cpu = 0
     gpu = 1
@@ -32,15 +38,18 @@ cpu = DeviceType.cpu
 gpu = DeviceType.gpu
 
 
-cpu = DeviceType.cpu
-gpu = DeviceType.gpu
-
-
 class Device:
     """A device: a kind and an index, or a backend's own name and an index.
 
     ``Device(mx.cpu)`` is the best installed backend of that kind; ``Device("torch:cuda", 1)``
     names one. A device equals its kind: ``mx.cpu == mx.Device(mx.cpu)``.
+
+    Raises:
+      TypeError: ``type`` is neither a kind nor a name, or ``index`` is no int.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.Device(mx.cpu) == mx.cpu
+      True
     """
 
     __slots__ = ("index", "name", "type")
@@ -87,6 +96,11 @@ class Stream:
     """An ordered queue of work on a device; made by ``mx.new_stream`` and the default streams.
 
     ``target`` is what the evaluation resolved this stream to, at first use.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.default_stream(mx.cpu).device
+      Device(cpu, 0)
     """
 
     __slots__ = ("__weakref__", "device", "index", "target", "thread")
@@ -110,7 +124,13 @@ class Stream:
 
 
 class ThreadLocalStream:
-    """A stream for each thread on one device; made by ``mx.new_thread_local_stream``."""
+    """A stream for each thread on one device; made by ``mx.new_thread_local_stream``.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.new_thread_local_stream(mx.cpu).device
+      Device(cpu, 0)
+    """
 
     __slots__ = ("device", "index", "local")
 

@@ -27,6 +27,10 @@ class Dtype:
       size: Bytes of one element.
       format: PEP 3118 format character, or ``None`` where there is none (bfloat16).
       category: The leaf ``DtypeCategory``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.float32.size
+      4
     """
 
     __slots__ = (
@@ -76,7 +80,13 @@ class Dtype:
 
 
 class DtypeCategory(enum.Enum):
-    """A set of dtypes: ``issubdtype(mx.float32, mx.inexact)`` asks whether one holds another."""
+    """A set of dtypes: ``mx.issubdtype`` asks whether one holds another.
+
+    Example:
+      >>> import monel.core as mx
+      >>> mx.issubdtype(mx.float32, mx.inexact)
+      True
+    """
 
     complexfloating = "complexfloating"
     floating = "floating"
@@ -243,6 +253,8 @@ def weak_dtype(scalar: Any, other: Dtype) -> Dtype:
 def issubdtype(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory) -> bool:
     """Return whether ``arg1`` is ``arg2`` or lies in the category ``arg2``.
 
+    Raises:
+      TypeError: An argument is neither dtype nor category.
     Example:
       >>> import monel.core as mx
       >>> mx.issubdtype(mx.float16, mx.inexact)

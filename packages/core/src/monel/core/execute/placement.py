@@ -340,7 +340,17 @@ def synchronize(stream: Stream | Device | DeviceType | None = None) -> None:
 
 
 class StreamContext:
-    """Makes a device or stream the default of the calling thread within a ``with`` block."""
+    """Makes a device or stream the default of the calling thread within a ``with`` block.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``s`` is neither device nor stream.
+    Example:
+      >>> import monel.core as mx
+      >>> with mx.StreamContext(mx.cpu) as stream:
+      ...     stream.device
+      Device(cpu, 0)
+    """
 
     def __init__(self, s: Any) -> None:
         if isinstance(s, DeviceType | Device):
@@ -375,6 +385,9 @@ class StreamContext:
 def stream(s: Stream | Device | DeviceType | ThreadLocalStream) -> StreamContext:
     """Return a context in which ``s`` is the default stream or device.
 
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``s`` is neither device nor stream.
     Example:
       >>> import monel.core as mx
       >>> with mx.stream(mx.cpu):

@@ -71,6 +71,9 @@ cdef class Target:
     cdef public object find
     cdef public object fusible
     cdef public dict kernels
+    cdef public object last_primitive
+    cdef public long long last_key
+    cdef public object last_kernel
     cdef public object roots
     cdef public object stream
     cdef public bint views
@@ -110,5 +113,8 @@ cdef run(Value value, tuple operands, list stack)
 
 @cython.locals(mask=cython.longlong)
 cdef Context _donating(Value value, tuple operands, Target target)
+
+@cython.locals(table=dict)
+cdef object _look_up(Target target, object primitive, long long key, Value value, tuple operands)
 
 cdef finish(Value value, object result, bint keep)

@@ -270,6 +270,7 @@ class Target:
       roots: Classes of primitives that may end a fused equation.
       stream: A stream that resolved to this target.
       views: Whether the backend's memory has views, so that one costs nothing.
+      last_primitive, last_key, last_kernel: The latest look-up.
       find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
     """
 
@@ -280,6 +281,9 @@ class Target:
         "find",
         "fusible",
         "kernels",
+        "last_kernel",
+        "last_key",
+        "last_primitive",
         "roots",
         "stream",
         "views",
@@ -294,6 +298,9 @@ class Target:
         self.roots: Any = frozenset()
         self.stream: Any = None
         self.views = False
+        self.last_primitive: Any = None
+        self.last_key = 0
+        self.last_kernel: Any = None
         self.context: Any = Context(self, 0)
 
 
@@ -479,10 +486,10 @@ def run(value: Any, operands: tuple[Any, ...], stack: list[Any]) -> None:
                 _run_across(value, operands, target)
                 return
         operand = None
-        table = target.kernels.get(type(primitive))
-        kernel = None if table is None else table.get(key)
-        if kernel is None:
-            kernel = target.find(target, primitive, value, operands)
+        if primitive is target.last_primitive and key == target.last_key:
+            kernel = target.last_kernel
+        else:
+            kernel = _look_up(target, primitive, key, value, operands)
         context = target.context
         keep = value.trace is not None and value.trace.open
         if value.size >= DONATION_SIZE and not keep:
@@ -499,6 +506,19 @@ def run(value: Any, operands: tuple[Any, ...], stack: list[Any]) -> None:
     except BaseException as error:
         fail(value, error, operands)
         raise
+
+
+def _look_up(target: Any, primitive: Any, key: int, value: Any, operands: tuple[Any, ...]) -> Any:
+    """Return the kernel, and remember it: the same operation often runs many times in a row."""
+    table = target.kernels.get(type(primitive))
+    kernel = None if table is None else table.get(key)
+    if kernel is None:
+        kernel = target.find(target, primitive, value, operands)
+    # Threads change hands at calls only: none lies between these three, nor where they are read.
+    target.last_key = key
+    target.last_kernel = kernel
+    target.last_primitive = primitive
+    return kernel
 
 
 def _donating(value: Any, operands: tuple[Any, ...], target: Any) -> Any:

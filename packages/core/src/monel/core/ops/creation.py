@@ -173,6 +173,8 @@ def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
       dtype: The dtype of the result; that of ``a`` by default.
     Returns:
       Array of the shape of ``a``.
+    Raises:
+      ValueError: ``a`` is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.zeros_like(mx.array([1, 2]))
@@ -189,6 +191,8 @@ def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
       dtype: The dtype of the result; that of ``a`` by default.
     Returns:
       Array of the shape of ``a``.
+    Raises:
+      ValueError: ``a`` is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.empty_like(mx.array([1, 2])).dtype
@@ -205,6 +209,8 @@ def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> a
       dtype: The dtype of the result; that of ``a`` by default.
     Returns:
       Array of the shape of ``a``.
+    Raises:
+      ValueError: ``a`` is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.ones_like(mx.array([1, 2]))

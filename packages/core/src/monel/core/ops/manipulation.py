@@ -301,6 +301,8 @@ def atleast_1d(*arys: Any, stream: Any = None) -> Any:
       arys: Arrays of any shape and dtype.
     Returns:
       The array, or a list of arrays if more than one is given.
+    Raises:
+      ValueError: An argument is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.atleast_1d(mx.array(1.0))
@@ -316,6 +318,8 @@ def atleast_2d(*arys: Any, stream: Any = None) -> Any:
       arys: Arrays of any shape and dtype.
     Returns:
       The array, or a list of arrays if more than one is given.
+    Raises:
+      ValueError: An argument is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.atleast_2d(mx.array([1.0, 2.0])).shape
@@ -331,6 +335,8 @@ def atleast_3d(*arys: Any, stream: Any = None) -> Any:
       arys: Arrays of any shape and dtype.
     Returns:
       The array, or a list of arrays if more than one is given.
+    Raises:
+      ValueError: An argument is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.atleast_3d(mx.array([1.0, 2.0])).shape
@@ -358,6 +364,8 @@ def contiguous(a: Any, /, allow_col_major: bool = False, *, stream: Any = None) 
       allow_col_major: Accepted for MLX's sake; the result is row-major either way.
     Returns:
       Array equal to ``a``.
+    Raises:
+      ValueError: ``a`` is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.contiguous(mx.array([[1, 2], [3, 4]]).T)

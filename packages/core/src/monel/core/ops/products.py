@@ -56,6 +56,8 @@ def outer(a: Any, b: Any, /, *, stream: Any = None) -> array:
       a, b: Arrays of any shape, which are flattened.
     Returns:
       Array of shape ``(a.size, b.size)`` in the promoted dtype.
+    Raises:
+      ValueError: An operand is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.outer(mx.array([1, 2]), mx.array([3, 4]))
@@ -149,6 +151,8 @@ def kron(a: Any, b: Any, *, stream: Any = None) -> array:
       a, b: Arrays; the one of fewer axes gets axes of length 1 in front.
     Returns:
       Array whose axes have the products of the lengths, in the promoted dtype.
+    Raises:
+      ValueError: An operand is no array.
     Example:
       >>> import monel.core as mx
       >>> mx.kron(mx.array([1, 10]), mx.array([1, 2, 3]))

@@ -48,6 +48,8 @@ def hamming(M: int, *, stream: Any = None) -> array:
       M: The number of points.
     Returns:
       float32 array of shape ``(M,)``; empty where ``M`` is less than 1.
+    Raises:
+      TypeError: ``M`` is no int.
     Example:
       >>> import monel.core as mx
       >>> mx.hamming(3)
@@ -65,6 +67,8 @@ def hanning(M: int, *, stream: Any = None) -> array:
       M: The number of points.
     Returns:
       float32 array of shape ``(M,)``; empty where ``M`` is less than 1.
+    Raises:
+      TypeError: ``M`` is no int.
     Example:
       >>> import monel.core as mx
       >>> mx.hanning(3)
@@ -82,6 +86,8 @@ def blackman(M: int, *, stream: Any = None) -> array:
       M: The number of points.
     Returns:
       float32 array of shape ``(M,)``; empty where ``M`` is less than 1.
+    Raises:
+      TypeError: ``M`` is no int.
     Example:
       >>> import monel.core as mx
       >>> mx.blackman(1)
@@ -99,6 +105,8 @@ def bartlett(M: int, *, stream: Any = None) -> array:
       M: The number of points.
     Returns:
       float32 array of shape ``(M,)``; empty where ``M`` is less than 1.
+    Raises:
+      TypeError: ``M`` is no int.
     Example:
       >>> import monel.core as mx
       >>> mx.bartlett(5)

@@ -187,6 +187,8 @@ def stop_gradient(a: Any, /, *, stream: Any = None) -> array:
       a: Array of any shape and dtype.
     Returns:
       The same array; gradients do not flow through it.
+    Raises:
+      ValueError: ``a`` is neither array nor scalar.
     Example:
       >>> import monel.core as mx
       >>> mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0))
@@ -220,8 +222,14 @@ def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> array:
 def view(a: Any, dtype: Dtype, stream: Any = None) -> array:
     """Return the bytes of ``a`` seen as ``dtype``; the last axis scales with the item sizes.
 
+    Args:
+      a: Array of any shape and dtype.
+      dtype: How its bytes are read.
+    Returns:
+      Array of ``dtype``; its last axis is longer or shorter by the ratio of the item sizes.
     Raises:
       ShapeError: The last axis is no multiple of the new item size.
+      TypeError: ``dtype`` is no Dtype.
     Example:
       >>> import monel.core as mx
       >>> mx.view(mx.array([1.0]), mx.uint32)

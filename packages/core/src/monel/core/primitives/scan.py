@@ -113,6 +113,7 @@ _UFUNCS = {
 def displaced(x: Any, axis: int, by: int, reverse: bool, fill: Any) -> Any:
     """Move the entries of ``axis`` by ``by`` places to its end (its start when ``reverse``)."""
     zeros = (0,) * x.ndim
+    by = min(by, x.shape[axis])
     width = tuple([by if i == axis else 0 for i in range(x.ndim)])
     kept = list(x.shape)
     if reverse:

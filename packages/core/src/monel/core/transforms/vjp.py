@@ -119,8 +119,17 @@ def value_and_grad(
     """Return a function that computes the value and the gradient of ``fun``.
 
     ``fun`` returns a scalar array, or a tuple whose first item is one; the gradient is of that
-    item, and the rest is passed on. Arguments and errors are those of ``grad``.
+    item, and the rest is passed on.
 
+    Args:
+      fun: The function to differentiate.
+      argnums: Numbers of the arguments to differentiate by; the first by default.
+      argnames: Names of keyword arguments to differentiate by.
+    Returns:
+      A function of the same arguments that returns ``(value, gradient)``.
+    Raises:
+      ValueError: An argument that is differentiated is missing or holds what is no array, or
+        ``fun`` does not return a scalar array first.
     Example:
       >>> import monel.core as mx
       >>> mx.value_and_grad(lambda x: x * x)(mx.array(3.0))
