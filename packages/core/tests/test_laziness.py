@@ -147,7 +147,7 @@ def test_threads_may_evaluate_one_graph_at_once():
 
 def test_a_reference_cycle_through_an_array_is_collected():
     class Holder:
-        pass
+        """Owns an array and functions that use it through their owner."""
 
     def make():
         holder = Holder()

@@ -29,7 +29,7 @@ def test_frozen_parameters_are_marked(capsys):
 
 def test_notebooks_show_the_table_escaped():
     class Less(nn.Module):
-        pass
+        """A module whose name looks like markup."""
 
     Less.__name__ = "A<B"
     shown = Less()._repr_html_()
