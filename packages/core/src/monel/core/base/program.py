@@ -37,7 +37,15 @@ class Program:
       avals: Shape and dtype of every variable.
     """
 
-    __slots__ = ("avals", "constants", "equations", "inputs", "outputs", "_fingerprint")
+    __slots__ = (
+        "_fingerprint",
+        "avals",
+        "constants",
+        "equations",
+        "inputs",
+        "out_avals",
+        "outputs",
+    )
 
     def __init__(
         self,
@@ -52,15 +60,12 @@ class Program:
         self.equations = equations
         self.outputs = outputs
         self.avals = avals
+        self.out_avals = tuple([avals[v] for v in outputs])
         self._fingerprint: str | None = None
 
     @property
     def in_avals(self) -> tuple[AbstractArray, ...]:
         return self.avals[: self.inputs]
-
-    @property
-    def out_avals(self) -> tuple[AbstractArray, ...]:
-        return tuple(self.avals[v] for v in self.outputs)
 
     def verify(self) -> None:
         """Raise ``ProgramError`` unless each variable is defined once, before it is used."""

@@ -100,7 +100,10 @@ class _Scope:
     __slots__ = ("manager",)
 
     def __init__(self, stream: Any) -> None:
-        same = stream is None or stream is graph.slots.current_stream()
+        default = graph.slots.stream
+        same = stream is None or stream is default
+        if not same and default is None:
+            same = stream is graph.slots.current_stream()
         self.manager = None if same else graph.slots.on_stream(stream)
 
     def __enter__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..base.avals import AbstractArray
 from ..base.errors import DTypeError
-from ..base.tree import LEAF, Constant, flatten, restore, swap, unflatten
+from ..base.tree import LEAF, Constant, flatten, restore, structure_of, swap, unflatten
 from ..execute.executables import Executable
 from ..execute.kernels import core_kernel
 from ..graph import value as graph
@@ -23,7 +23,7 @@ from .tracing import Traced, check_callable, open_trace, tracing
 
 __all__ = ["compile", "disable_compile", "enable_compile"]
 
-# Signatures kept for each compiled function; the least recently used goes.
+# Signatures kept for each compiled function; then the oldest goes.
 LARGEST_CACHE = 512
 
 _disabled = os.environ.get("MONEL_DISABLE_COMPILE", "") not in ("", "0")
@@ -66,7 +66,11 @@ class Call(Traced, name="call"):
 @core_kernel("call")
 def _call_kernel(target: Any) -> Callable[..., Any]:
     def kernel(ctx: Any, p: Any, *operands: Any) -> Any:
-        results = Executable.of(p.program, target, True, ctx.dying)(operands)
+        ready = p.__dict__.get("ready")
+        if ready is None or ready[0] is not target or ready[1] != ctx.dying:
+            executable = Executable.of(p.program, target, True, ctx.dying)
+            ready = p.__dict__["ready"] = (target, ctx.dying, executable)
+        results = ready[2](operands)
         return results[0] if p.outputs == 1 else tuple(results)
 
     return kernel
@@ -155,18 +159,11 @@ class _Compiled:
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if _disabled or tracing():
             return self.fun(*args, **kwargs)
-        leaves: list[Any] = []
-        structure = flatten((args, kwargs), array, leaves)
-        live = len(leaves)
-        state = flatten(self.inputs, array, leaves)
-        stream = graph.slots.current_stream()
-        avals = tuple([(leaf.value.shape, leaf.value.dtype) for leaf in leaves])
-        signature = _open_shapes(avals) if self.shapeless else avals
-        key = (structure, state, signature, stream.device)
+        leaves, key, avals = self._signature(args, kwargs)
         traced = self.cache.get(key)
         if traced is None:
-            _check_constants(structure)
-            traced = self._trace(args, kwargs, leaves[:live], leaves[live:])
+            _check_constants(structure_of((args, kwargs), array))
+            traced = self._trace(args, kwargs)
             self.cache[key] = traced
             if len(self.cache) > LARGEST_CACHE:
                 self.cache.popitem(last=False)
@@ -174,6 +171,8 @@ class _Compiled:
         if traced.primitive is not None:
             primitive = traced.at(avals) if self.shapeless else traced.primitive
             made = apply(primitive, tuple(leaves))
+            if traced.result is LEAF and self.outputs is None:
+                return made
             made = made if isinstance(made, tuple) else (made,)
         supply = iter(made)
         result = unflatten(traced.result, supply)
@@ -181,7 +180,17 @@ class _Compiled:
             _assign(self.outputs, traced.state, supply)
         return result
 
-    def _trace(self, args: Any, kwargs: Any, leaves: list[Any], state: list[Any]) -> _Traced:
+    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return the arrays of a call, its key in the cache, and their avals."""
+        leaves: Any = args
+        structure: Any = None
+        if kwargs or self.inputs is not None or not all(type(a) is array for a in args):
+            leaves = []
+            structure = flatten((args, kwargs), array, leaves), flatten(self.inputs, array, leaves)
+        avals = tuple([(leaf.value.shape, leaf.value.dtype) for leaf in leaves])
+        return leaves, (structure, _open_shapes(avals) if self.shapeless else avals), avals
+
+    def _trace(self, args: Any, kwargs: Any) -> _Traced:
         undo: list[Any] = []
         written: list[Any] = []
         with open_trace("compile", self.shapeless) as trace:

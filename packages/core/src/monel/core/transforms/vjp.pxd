@@ -1,0 +1,1 @@
+# Compiled as it is: nothing needs a C type here.
