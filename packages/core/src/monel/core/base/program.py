@@ -6,7 +6,6 @@ the outputs of the equations in order. A variable is its number; ``avals[n]`` sa
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NamedTuple
 
 from .avals import AbstractArray
@@ -87,6 +86,8 @@ class Program:
     def fingerprint(self) -> str:
         """A digest of equations and avals; constants enter by shape, dtype and identity."""
         if self._fingerprint is None:
+            import hashlib
+
             constants = ",".join(str(id(c)) for c in self.constants)
             text = f"{self}\n{constants}"
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
