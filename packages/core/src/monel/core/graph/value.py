@@ -514,10 +514,12 @@ def _look_up(target: Any, primitive: Any, key: int, value: Any, operands: tuple[
     kernel = None if table is None else table.get(key)
     if kernel is None:
         kernel = target.find(target, primitive, value, operands)
-    # Threads change hands at calls only: none lies between these three, nor where they are read.
-    target.last_key = key
-    target.last_kernel = kernel
-    target.last_primitive = primitive
+    if primitive.interned:
+        # Others may hold data or an open file, which must go when their Value does. Threads change
+        # hands at calls only: none lies between these three, nor where they are read.
+        target.last_key = key
+        target.last_kernel = kernel
+        target.last_primitive = primitive
     return kernel
 
 
