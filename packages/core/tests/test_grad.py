@@ -35,7 +35,7 @@ def test_argnums_and_argnames():
 
 @pytest.mark.parametrize(
     ("argnums", "error"),
-    [(3, ValueError), (-1, ValueError), ((0, 0), ValueError), ("x", TypeError)],
+    [(3, ValueError), (-1, ValueError), ((0, 0), ValueError), ((), ValueError), ("x", TypeError)],
 )
 def test_impossible_argnums_are_refused(argnums, error):
     with pytest.raises(error, match="grad"):

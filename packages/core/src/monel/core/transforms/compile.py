@@ -134,6 +134,8 @@ def compile(
     for what, tree in (("inputs", inputs), ("outputs", outputs)):
         if tree is not None and not isinstance(tree, dict | list):
             raise TypeError(f"compile: {what} must be a list or dict, got {type(tree).__name__}")
+    if not isinstance(shapeless, bool):
+        raise TypeError(f"compile: shapeless must be a bool, got {type(shapeless).__name__}")
     compiled = _Compiled(fun, inputs, outputs, shapeless)
 
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -170,6 +170,8 @@ class _Chosen:
             argnums = () if self.names else 0
         self.single = isinstance(argnums, int) and not isinstance(argnums, bool)
         self.positions = [argnums] if self.single else _positions(function, argnums)
+        if not self.positions and not self.names:
+            raise ShapeError(f"{function}: argnums and argnames choose no argument")
         for n in self.positions:
             if n < 0:
                 raise ShapeError(
