@@ -206,18 +206,18 @@ class ArrayIterator:
         return select(self._array, 0, index)
 
 
-# Primitives that pick one entry, by index in a table for each axis: one look-up where interning
-# costs several.
-_selections: list = [{} for _ in range(32)]
+# Primitives that pick one entry, by index in a table for each axis (NumPy, too, stops at 64): one
+# look-up where interning costs several.
+_selections: list = [{} for _ in range(64)]
 _LARGEST_TABLE = 65_536
 
 
 def select(a: array, axis: int, index: int) -> array:
     """Return the entry at ``index``, which has been checked, of ``axis``; the axis disappears."""
     value = a.value
-    table = _selections[axis & 31]
+    table = _selections[axis]
     primitive = table.get(index)
-    if primitive is None or axis > 31:
+    if primitive is None:
         primitive = upper.selection(axis, index)
         if len(table) >= _LARGEST_TABLE:
             table.clear()
