@@ -5,13 +5,17 @@
 #include <new>
 
 #include "copy.h"
+#include "isa.h"
 #include "pool.h"
 #include "storage.h"
 
 namespace monel {
+
+MONEL_CHOOSE_TABLE(ChainTable, chains)
+
 namespace {
 
-constexpr int64_t kTile = 1024;
+constexpr int64_t kTile = 2048;
 constexpr int64_t kLongTile = 8192;  // where nothing is kept between operations
 constexpr int64_t kShortRow = 64;    // rows below this are gathered into tiles
 
@@ -109,11 +113,74 @@ struct Value {
 
 constexpr int64_t kSlot = kTile * 8;
 
+// What an operation does to a running value that is its operand `side`; `none` where chains lack it.
+LinkOp link_of(Op op, int side) {
+  switch (op) {
+    case Op::add: return LinkOp::add;
+    case Op::sub: return side == 0 ? LinkOp::sub : LinkOp::sub_from;
+    case Op::mul: return LinkOp::mul;
+    case Op::div: return side == 0 ? LinkOp::div : LinkOp::div_from;
+    case Op::maximum: return side == 0 ? LinkOp::maximum : LinkOp::none;  // of zeros and NaN, order matters
+    case Op::minimum: return side == 0 ? LinkOp::minimum : LinkOp::none;
+    case Op::square: return LinkOp::square;
+    case Op::neg: return LinkOp::neg;
+    case Op::abs: return LinkOp::abs;
+    case Op::sqrt: return LinkOp::sqrt;
+    case Op::reciprocal: return LinkOp::reciprocal;
+    case Op::exp: return LinkOp::exp;
+    case Op::tanh: return LinkOp::tanh;
+    case Op::sigmoid: return LinkOp::sigmoid;
+    case Op::erf: return LinkOp::erf;
+    default: return LinkOp::none;
+  }
+}
+
+// The operand of `node` that is its running value, `before` being a reference; the first of a chain has operand 0.
+int side_of(const Node& node, int before) { return node.arity == 2 && node.refs[0] != before ? 1 : 0; }
+
+// An operand as a chain reads it; scalars are repeated in `spare`, which moves on.
+Link link_to(LinkOp op, const Value& v, float*& spare) {
+  const float* data = reinterpret_cast<const float*>(v.data);
+  if (!v.scalar) return {op, 1, data};
+  for (int i = 0; i < kLinkFloats; ++i) spare[i] = *data;
+  spare += kLinkFloats;
+  return {op, 0, spare - kLinkFloats};
+}
+
+// Runs the chain that ends in node i.
+void run_chain(const Body& body, int i, const Value* values, char* spare, char* out, int64_t n) {
+  const ChainTable& table = chains();
+  float* constants = reinterpret_cast<float*>(spare);
+  const int count = body.node[i].links;
+  Link links[kMaxLinks];
+  Link start{};
+  for (int k = count - 1; k >= 0; --k) {
+    const Node& node = body.node[i];
+    const int before = node.before + body.inputs, side = node.before < 0 ? 0 : side_of(node, before);
+    links[k] = {link_of(node.op, side), 0, nullptr};
+    if (node.arity == 2) links[k] = link_to(links[k].op, values[node.refs[1 - side]], constants);
+    if (k == 0) start = link_to(LinkOp::none, values[node.refs[0]], constants);
+    i = node.before;
+  }
+  table.run(start, links, count, reinterpret_cast<float*>(out), n);
+}
+
 // Runs the nodes on n elements; values[0, inputs) are filled, results go to outputs + at elements.
 void run_nodes(const Body& body, Value* values, char* slots, char* spare, void* const* outputs, int64_t at, int64_t n) {
   for (int i = 0; i < body.nodes; ++i) {
     const Node& node = body.node[i];
+    if (node.inner) continue;
     Value* const out = values + body.inputs + i;
+    if (node.links > 1) {
+      int16_t refs[kMaxLinks + 1];
+      bool scalar = node.slot >= 0;
+      for (int k = body.reads(i, refs) - 1; k >= 0 && scalar; --k) scalar = values[refs[k]].scalar;
+      out->scalar = scalar && n != 1;
+      out->data = node.slot >= 0 ? slots + node.slot * kSlot
+                                 : static_cast<char*>(outputs[node.output]) + at * itemsize(node.dtype);
+      run_chain(body, i, values, spare, out->data, scalar ? 1 : n);
+      continue;
+    }
     Value* v[3] = {values + node.refs[0], nullptr, nullptr};
     for (int k = 1; k < node.arity; ++k) v[k] = values + node.refs[k];
     bool scalar = v[0]->scalar;
@@ -217,6 +284,7 @@ bool Body::add(Op op, int arity, const int16_t* refs, Dtype dtype) {
   }
   for (int k = 0; k < arity; ++k) made.refs[k] = refs[k];
   made.arity = static_cast<uint8_t>(arity);
+  made.op = op;
   made.dtype = dtype;
   made.slot = 0;
   made.output = -1;
@@ -225,12 +293,49 @@ bool Body::add(Op op, int arity, const int16_t* refs, Dtype dtype) {
   return true;
 }
 
+// Where the result of a node is read by one later node only, once, and both are of float32, the two form a chain.
+void Body::form_chains() {
+  int readers[kMaxNodes] = {};
+  for (int i = 0; i < nodes; ++i)
+    for (int k = 0; k < node[i].arity; ++k)
+      if (node[i].refs[k] >= inputs) ++readers[node[i].refs[k] - inputs];
+  for (int o = 0; o < outputs; ++o)
+    if (output_refs[o] >= inputs) readers[output_refs[o] - inputs] = kMaxNodes;
+  for (int i = 0; i < nodes; ++i) {
+    Node& one = node[i];
+    one.before = -1;
+    one.inner = false;
+    one.links = 0;
+    if (dtype_of(one.refs[0]) != Dtype::float32 || link_of(one.op, 0) == LinkOp::none) continue;
+    one.links = 1;
+    for (int k = 0; k < one.arity; ++k) {
+      const int r = one.refs[k] - inputs;
+      if (r < 0 || r < one.before || readers[r] != 1 || node[r].links == 0 || node[r].links == kMaxLinks) continue;
+      if (link_of(one.op, side_of(one, one.refs[k])) != LinkOp::none) one.before = static_cast<int16_t>(r);
+    }
+    if (one.before < 0) continue;
+    node[one.before].inner = true;
+    one.links = static_cast<uint8_t>(node[one.before].links + 1);
+  }
+}
+
+int Body::reads(int i, int16_t* refs) const {
+  int n = 0;
+  for (; i >= 0; i = node[i].before)
+    for (int k = 0; k < node[i].arity; ++k)
+      if (node[i].before < 0 || node[i].refs[k] != node[i].before + inputs) refs[n++] = node[i].refs[k];
+  return n;
+}
+
 void Body::plan() {
+  form_chains();
   int last[kMaxNodes];
+  int16_t refs[kMaxLinks + 1];
   for (int i = 0; i < nodes; ++i) {
     last[i] = i;
-    for (int k = 0; k < node[i].arity; ++k)
-      if (node[i].refs[k] >= inputs) last[node[i].refs[k] - inputs] = i;
+    if (node[i].inner) continue;
+    for (int k = reads(i, refs) - 1; k >= 0; --k)
+      if (refs[k] >= inputs) last[refs[k] - inputs] = i;
   }
   // An output that no later node reads is written straight to its memory. (Memory of a dying input that a later node
   // still reads must not be overwritten early, so this holds for the last node only.)
@@ -245,13 +350,15 @@ void Body::plan() {
   bool used[kMaxNodes] = {};
   slots = 0;
   for (int i = 0; i < nodes; ++i) {
-    for (int k = 0; k < node[i].arity; ++k) {
-      const int r = node[i].refs[k] - inputs;
+    node[i].slot = -1;
+    if (node[i].inner) continue;
+    const int n = reads(i, refs);
+    for (int k = 0; k < n; ++k) {
+      const int r = refs[k] - inputs;
       // A slot may be taken over within the node that reads it last if items have one size.
       if (r >= 0 && last[r] == i && node[r].slot >= 0 && itemsize(node[r].dtype) == itemsize(node[i].dtype))
         used[node[r].slot] = false;
     }
-    node[i].slot = -1;
     if (node[i].output < 0) {
       int s = 0;
       while (used[s]) ++s;
@@ -259,8 +366,8 @@ void Body::plan() {
       node[i].slot = static_cast<int16_t>(s);
       if (s >= slots) slots = s + 1;
     }
-    for (int k = 0; k < node[i].arity; ++k) {
-      const int r = node[i].refs[k] - inputs;
+    for (int k = 0; k < n; ++k) {
+      const int r = refs[k] - inputs;
       if (r >= 0 && last[r] == i && node[r].slot >= 0 && node[r].slot != node[i].slot) used[node[r].slot] = false;
     }
   }
@@ -289,7 +396,8 @@ void run_body(const Body& body, const View* inputs, void* const* outputs) {
   const int64_t size = first.size();
   plan.columns = rank > 0 ? first.shape[rank - 1] : 1;
   const bool gathers = rank > 1 && plan.columns < kShortRow;
-  bool scratch = body.nodes > 1 || body.slots > 0;
+  const bool chain = body.outputs == 1 && body.nodes > 1 && body.node[body.nodes - 1].links == body.nodes;
+  bool scratch = (body.nodes > 1 && !chain) || body.slots > 0;
   for (int i = 0; i < body.inputs; ++i) {
     const View& v = plan.views[i];
     const int64_t stride = rank > 0 ? v.strides[rank - 1] : 0;
@@ -300,7 +408,7 @@ void run_body(const Body& body, const View* inputs, void* const* outputs) {
                      : stride == 1 ? Access::direct
                      : stride == 0 ? Access::scalar
                                    : Access::strided;
-    if (plan.access[i] != Access::direct) scratch = true;
+    if (plan.access[i] != Access::direct && !(chain && plan.access[i] == Access::scalar)) scratch = true;
   }
   if (gathers) {  // one row; direct operands are contiguous in all, scalars constant
     for (int i = 0; i < body.inputs; ++i) {

@@ -1,6 +1,7 @@
 // Bodies of elementwise operations, run tile by tile so that intermediate values stay in the first-level cache.
 #pragma once
 #include "ops.h"
+#include "steps_chain.h"
 #include "view.h"
 
 namespace monel {
@@ -13,7 +14,11 @@ struct Node {
   OpEntry entry;
   int16_t refs[3];  // below `inputs`: an operand; else node ref - inputs
   uint8_t arity;
+  Op op;
   Dtype dtype;      // of the value
+  int16_t before;   // the node whose result, which no other reads, is this node's running value; or -1
+  bool inner;       // its result is the running value of a later node, and is stored nowhere
+  uint8_t links;    // nodes from the first of the chain to this one
   int16_t slot;     // of scratch memory; -1: written straight to an output
   int16_t output;   // the output it is written to, or -1
 };
@@ -27,8 +32,11 @@ struct Body {
 
   // Appends a node; false where the operation does not exist for the dtypes or there is no room.
   bool add(Op op, int arity, const int16_t* refs, Dtype dtype);
-  // Chooses scratch memory by last use; after the last node and `output_refs`.
+  // Forms chains and chooses scratch memory by last use; after the last node and `output_refs`.
   void plan();
+  void form_chains();
+  // The references that the chain ending in a node reads, its own running values left out; returns their number.
+  int reads(int i, int16_t* refs) const;
   Dtype dtype_of(int ref) const { return ref < inputs ? input_dtypes[ref] : node[ref - inputs].dtype; }
 };
 

@@ -64,6 +64,89 @@ def test_fusion_does_not_change_bits(raw, rng, nodes, shapes):
     assert got.tobytes() == want.tobytes()
 
 
+def bodies_of_chains():
+    """Yield sequences of which the backend runs some as one loop and some by blocks of registers.
+
+    Operands 0 and 1 are vectors, 2 and 3 constants.
+    """
+    affine = {
+        "nothing": (),
+        "mul": (("mul", 2),),
+        "mul add": (("mul", 2), ("add", 3)),
+        "sub": (("sub", 3),),
+        "from": ((3, "sub"),),
+    }
+    for function in ("tanh", "exp", "sigmoid", "erf", "abs", "neg", "sqrt", "reciprocal", "square"):
+        for first, inner in affine.items():
+            for second, outer in affine.items():
+                yield f"{first}, {function}, {second}", (*inner, function, *outer)
+    for name in ("mul", "add", "sub", "div", "maximum", "minimum"):
+        for k in (1, 2):
+            yield f"{name} {k}", ((name, k), "exp", (name, k), (name, 0))
+            yield f"{k} {name}", ((k, name), "exp", (k, name), (0, name))
+    yield "two factors", (("mul", 2), "sigmoid", ("mul", 0), ("mul", 1), ("mul", 2), ("sub", 3))
+    yield "two affine", (("mul", 2), ("add", 3), ("mul", 3), ("add", 2), "tanh")
+    yield "not in a row", ("tanh", ("add", 1), "tanh", ("mul", 1), ("add", 1), ("mul", 0), "floor")
+
+
+CHAINS = dict(bodies_of_chains())
+
+
+def chain_nodes(steps):
+    nodes, value = [], 0
+    for step in steps:
+        if isinstance(step, str):
+            nodes.append((step, (value,), FLOAT))
+        else:
+            left, right = step
+            side = (left, (value, right)) if isinstance(left, str) else (right, (left, value))
+            nodes.append((*side, FLOAT))
+        value = 3 + len(nodes)
+    return tuple(nodes)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_rounds_each_operation(raw, rng, name):
+    x, y = rng.standard_normal((2, 4999)).astype(np.float32)
+    x[:4] = 0.0, -0.0, np.inf, -np.inf
+    constants = [np.asarray(v, np.float32) for v in (1.7, -0.3)]
+    operands = [raw.to_buffer(v) for v in (x, y, *constants)]
+    nodes = chain_nodes(CHAINS[name])
+    got = raw.to_array(fused(raw, nodes, operands))
+    want = raw.to_array(one_by_one(raw, nodes, operands)[-1])
+    np.testing.assert_array_equal(got, want)
+    assert np.array_equal(np.signbit(got), np.signbit(want))
+
+
+def test_a_value_read_twice_is_kept(raw, rng):
+    operands = [raw.to_buffer(v) for v in rng.standard_normal((2, 5000)).astype(np.float32)]
+    nodes = (
+        ("mul", (0, 1), FLOAT),
+        ("add", (2, 2), FLOAT),
+        ("tanh", (3,), FLOAT),
+        ("mul", (1, 4), FLOAT),
+        ("sub", (5, 2), FLOAT),
+        ("mul", (6, 4), FLOAT),
+    )
+    got = fused(raw, nodes, operands, (7, 3))
+    values = one_by_one(raw, nodes, operands)
+    assert [g.tobytes() for g in got] == [values[7].tobytes(), values[3].tobytes()]
+
+
+def test_a_chain_may_overwrite_what_it_reads_last(raw, rng):
+    from monel.backends.cpu import _kernels
+
+    steps = ("tanh", ("add", 1), ("mul", 2), "exp", ("mul", 0), ("sub", 0))
+    values = [*rng.standard_normal((2, 5000)), 1.5, 2.5]
+    operands = [
+        _kernels.from_bytes(np.asarray(v, np.float32).tobytes(), np.shape(v), FLOAT) for v in values
+    ]
+    want = one_by_one(raw, chain_nodes(steps), operands)[-1].tobytes()
+    got = fused(raw, chain_nodes(steps), operands, dying=0b0001)
+    assert got.address == operands[0].address
+    assert got.tobytes() == want
+
+
 def test_strided_operands_are_read_in_place(raw, rng):
     a = rng.standard_normal((200, 300)).astype(np.float32)
     operands = [
