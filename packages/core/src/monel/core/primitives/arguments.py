@@ -11,7 +11,7 @@ from typing import Any
 from ..base import dtypes
 from ..base.avals import check_shape
 from ..base.dtypes import Dtype
-from ..base.errors import AxisError, DTypeError, MonelError, OperandError, ShapeError
+from ..base.errors import AxisError, MonelError, OperandError
 from ..graph.handle import array
 from ..graph.primitive import REGISTRY
 from .convert import cast
@@ -142,24 +142,6 @@ def promoted(arrays: list[Any], stream: Any = None) -> list[Any]:
     """Cast arrays to the dtype in which they meet."""
     dtype = dtypes.promote_all([a.dtype for a in arrays])
     return [cast(a, dtype, stream) for a in arrays]
-
-
-def check_inexact(function: str, *arrays: Any) -> None:
-    """Raise ``DTypeError`` unless all arrays are floating or complex."""
-    for x in arrays:
-        if not x.dtype.inexact:
-            raise DTypeError(
-                f"{function}: Only inexact types are supported, got {describe(x)}; "
-                f"cast it with astype(mx.float32)"
-            )
-
-
-def check_same_shape(function: str, first: Any, other: Any) -> None:
-    """Raise ``ShapeError`` unless both have one shape."""
-    if first.shape != other.shape:
-        raise ShapeError(
-            f"{function}: expected arrays of one shape, got {describe(first)} and {describe(other)}"
-        )
 
 
 class speaking_as:

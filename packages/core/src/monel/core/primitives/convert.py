@@ -50,14 +50,7 @@ class Cast(Elementwise, name="cast", export_name="AsType"):
         x = (4 * rng.standard_normal((2, 3))).astype("float32")
         for dtype in dtypes.DTYPES:
             yield Sample(cls(dtype=dtype), (abs(x) if dtype.name.startswith("u") else x,))
-        yield Sample(cls(dtype=dtypes.float32), (np_arange(5),))
-
-
-def np_arange(n: int) -> Any:
-    """Return int32 0 .. n - 1 as a NumPy array."""
-    import numpy as np
-
-    return np.arange(n, dtype="int32")
+        yield Sample(cls(dtype=dtypes.float32), (rng.permutation(5).astype("int32"),))
 
 
 def _float_to_integer(x: Any, dtype: Dtype) -> Any:
