@@ -239,10 +239,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict, on every distribution; the stub of array is what its tables say."""
+    """mypy, strict, on every distribution; what is generated from the sources is up to date."""
     session.install("mypy==2.4.1", "numpy", "pluggy", "ml-dtypes", "safetensors", "pytest")
-    stub = ("packages/core/tools/stub.py", "--check")
-    session.run("python", *stub, env={"PYTHONPATH": "packages/core/src"})
+    for tool in ("names", "stub"):
+        made = (f"packages/core/tools/{tool}.py", "--check")
+        session.run("python", *made, env={"PYTHONPATH": "packages/core/src"})
     session.run("mypy", *(session.posargs or source_roots()))
 
 

@@ -439,6 +439,7 @@ EXEMPT = {
             "ArrayAt",
             "ArrayIterator",
             "ArrayLike",
+            "BackendSpec",
             "DeviceType",
             "Dtype",
             "DtypeCategory",
@@ -449,6 +450,7 @@ EXEMPT = {
         ],
         "a type of what functions return, not called by users",
     ),
+    "hookimpl": "a decorator of pluggy's",
 }
 
 
@@ -459,7 +461,7 @@ def public(module, names):
 
 
 def surface():
-    names = public(mx, dir(mx))
+    names = public(mx, mx.__all__)
     names += [f"random.{n}" for n in public(random, random.__all__)]
     return names + [f"fast.{n}" for n in public(fast, fast.__all__)]
 

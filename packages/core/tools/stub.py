@@ -1,7 +1,7 @@
 """Write or check graph/handle.pyi: `python packages/core/tools/stub.py [--check]`.
 
 Operators and named methods are installed on ``array`` from tables, where no type checker sees
-them; the stub is what ``array`` really has once ``monel.core`` is imported.
+them; the stub is what ``array`` really has once these are loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import monel.core
+import monel.core as mx
 from monel.core.graph import handle
 
 TARGET = Path(handle.__file__).with_suffix(".pyi")
@@ -93,10 +93,12 @@ def declaration(name: str, function: Callable[..., Any], owner: str = "") -> str
 
 def members(of: type) -> Iterator[str]:
     """The lines of a class's body."""
-    owner = "array" if of is handle.array else "Any"
+    owner = "array" if of is mx.array else "Any"
     for name in of.__dict__.get("__slots__", ()):
         if not name.startswith("_"):
             yield f"{name}: Any"
+    for name in list(vars(of)):
+        getattr(of, name, None)  # what waits for its first use puts itself in place
     for name, member in vars(of).items():
         if isinstance(member, property) and member.fget is not None:
             annotation = member.fget.__annotations__.get("return", "Any")
@@ -131,7 +133,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{TARGET} is out of date: run packages/core/tools/stub.py ({monel.core.__name__})")
+    print(f"{TARGET} is out of date: run packages/core/tools/stub.py")
     return 1
 
 

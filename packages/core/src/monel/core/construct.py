@@ -20,7 +20,7 @@ from .primitives.convert import cast
 from .primitives.create import Constant, constant, pack, scalar_constant
 from .primitives.shape import Concatenate, ExpandDims, Reshape
 
-__all__ = ["ArrayLike"]
+__all__ = ["ArrayLike", "array"]
 
 # Nested lists deeper than this are refused; a list may even hold itself.
 _DEEPEST = 256

@@ -10,7 +10,6 @@ from typing import Any
 from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream
 from ..base.errors import BackendError
 from ..graph import value as graph
-from ..graph.primitive import REGISTRY
 from .discovery import plugins
 from .kernels import find_kernel
 
@@ -162,8 +161,7 @@ def resolve(stream: Stream) -> graph.Target:
             target = graph.Target(loaded, device, find_kernel)
             if loaded.fusion is not None:
                 target.fusible = loaded.fusion
-                ends = loaded.fusion.operations | loaded.fusion.reductions
-                target.roots = frozenset(REGISTRY[name] for name in ends if name in REGISTRY)
+                target.roots = loaded.fusion.operations | loaded.fusion.reductions
             target.stream = stream
             target.views = loaded.views
             _targets[(backend, device)] = target

@@ -9,13 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 from . import value as graph
+from .doors import Door
 from .exporter import Exporter
 
 __all__ = ["array"]
 
 
+# Which module fills which attribute of Upper.
+OWNERS = {
+    "asarray": "construct",
+    "buffer": "interchange",
+    "dlpack": "interchange",
+    "dlpack_device": "interchange",
+    "getitem": "ops.indexing",
+    "numpy": "interchange",
+    "repr": "printing",
+    "selection": "ops.indexing",
+    "setitem": "ops.indexing",
+    "state": "interchange",
+    "to_scalar": "interchange",
+}
+
+
 class Upper:
-    """What the handle calls in the modules above it; filled once by ``install``."""
+    """What the handle calls in the modules above it: doors, until these are loaded."""
 
     __slots__ = (
         "asarray",
@@ -31,12 +48,16 @@ class Upper:
         "to_scalar",
     )
 
+    def __init__(self) -> None:
+        for name, module in OWNERS.items():
+            setattr(self, name, Door(self, name, module))
+
 
 upper = Upper()
 
 
 def install(**functions: Any) -> None:
-    """Fill the doors of ``Upper`` by name."""
+    """Fill the doors of ``Upper`` by name; called once by each module of ``OWNERS``."""
     for name, function in functions.items():
         setattr(upper, name, function)
 

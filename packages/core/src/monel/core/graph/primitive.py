@@ -12,12 +12,60 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
 from weakref import ref
 
+from ..base import names
 from ..base.errors import MissingRuleError
 from ..contract.backend import DECIDING_OPERANDS
 from . import handle
 from . import value as graph
+from .doors import load
 
-REGISTRY: dict[str, type[Primitive]] = {}
+
+class Registry(dict[str, "type[Primitive]"]):
+    """Primitives by name. A family is loaded when one of its primitives, or all, are asked for."""
+
+    def __missing__(self, name: str) -> type[Primitive]:
+        home = names.HOMES.get(name)
+        if home is None:
+            raise KeyError(name)
+        load(home)
+        return dict.__getitem__(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in names.HOMES or self.holds(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._complete()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._complete()
+        return super().__len__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default
+
+    def keys(self) -> Any:
+        self._complete()
+        return super().keys()
+
+    def values(self) -> Any:
+        self._complete()
+        return super().values()
+
+    def items(self) -> Any:
+        self._complete()
+        return super().items()
+
+    def holds(self, name: object) -> bool:
+        """Whether a primitive is registered already."""
+        return super().__contains__(name)
+
+    def _complete(self) -> None:
+        for module in names.PRIMITIVES:
+            load(module)
+
+
+REGISTRY = Registry()
 
 _interned: dict[Any, Any] = {}
 _LARGEST_TABLE = 65_536
@@ -112,7 +160,7 @@ class Primitive(metaclass=PrimitiveMeta):
     def __init_subclass__(cls, name: str = "", export_name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if name:
-            if name in REGISTRY and "::" not in name:
+            if REGISTRY.holds(name) and "::" not in name:
                 raise TypeError(f"primitive {name!r} is defined twice")
             cls.name = name
             cls.export_name = export_name or cls.__name__

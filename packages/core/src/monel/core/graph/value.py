@@ -14,6 +14,7 @@ from weakref import ref
 
 from ..base.avals import AbstractArray
 from ..base.errors import TraceError
+from .doors import Door
 
 _serial = 0
 
@@ -34,8 +35,26 @@ def dtype_key(operands: tuple[Any, ...], value: Any) -> int:
     return key
 
 
+# Which module fills which slot.
+OWNERS = {
+    "annotate": "execute.kernels",
+    "array": "graph.handle",
+    "coerce": "primitives.create",
+    "current_stream": "execute.placement",
+    "fuse": "passes.fuse",
+    "keep_dtype": "primitives.convert",
+    "missing": "execute.executables",
+    "on_stream": "execute.placement",
+    "promote": "primitives.convert",
+    "resolve": "execute.placement",
+    "scalar": "primitives.create",
+    "to_stream": "execute.placement",
+    "transfer": "execute.kernels",
+}
+
+
 class Slots:
-    """What the hot floor calls in the modules above it, filled once by their ``install``.
+    """What the hot floor calls in the modules above it: doors, until these are loaded.
 
     Attributes:
       stream: The default stream while no thread has chosen another, else None.
@@ -91,6 +110,8 @@ class Slots:
     def __init__(self) -> None:
         self.stream = None
         self.listeners = None
+        for name, module in OWNERS.items():
+            setattr(self, name, Door(self, name, module))
 
 
 # Two names for one object: compiled code reads ``_slots`` as a C variable.
@@ -98,7 +119,7 @@ slots = _slots = Slots()
 
 
 def install(**functions: Any) -> None:
-    """Fill slots by name; called once by each module that stands above."""
+    """Fill slots by name; called once by each module of ``OWNERS``."""
     for name, function in functions.items():
         setattr(slots, name, function)
 
@@ -267,7 +288,7 @@ class Target:
       context: The ``Context`` of kernels that may not reuse an operand.
       kernels: Primitive class -> {key of dtypes -> kernel}.
       fusible: The backend's ``Fusion``, or None.
-      roots: Classes of primitives that may end a fused equation.
+      roots: Names of primitives that may end a fused equation.
       stream: A stream that resolved to this target.
       views: Whether the backend's memory has views, so that one costs nothing.
       last_primitive, last_key, last_kernel: The latest look-up.
@@ -459,7 +480,7 @@ def _try_fuse(value: Any, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     target = value.stream.target
     if target is None:
         target = slots.resolve(value.stream)
-    if type(value.primitive) in target.roots and (value.trace is None or not value.trace.open):
+    if value.primitive.name in target.roots and (value.trace is None or not value.trace.open):
         slots.fuse(value, target)
         return value.operands
     return operands

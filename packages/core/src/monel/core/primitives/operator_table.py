@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .graph.handle import array, wrap
-from .graph.operators import binary, install_operators
-from .primitives import bitwise, compare, dot, elementwise, unary
+from ..graph.handle import array, wrap
+from ..graph.operators import binary, install_operators
+from . import bitwise, compare, dot, elementwise, unary
 
 # Symbol, primitive, name in errors, how dtypes meet, whether there is an in-place form.
 ROWS: tuple[tuple[str, Any, str, str, bool], ...] = (
