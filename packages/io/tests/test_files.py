@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import gzip
+import importlib.util
 import io
 import os
 import threading
@@ -21,6 +22,8 @@ from monel.core.plugin import BackendError, Format, FormatError, LazyTensor
 DTYPES = (
     "bool_ uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 complex64"
 ).split()
+
+NOT_IN_GGUF = ("bool_", "uint8", "uint16", "uint32", "uint64", "complex64")
 
 
 def write_safetensors(file, arrays):
@@ -58,7 +61,7 @@ def writer(request):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_arrays_make_the_round_trip(tmp_path, writer, dtype):
-    if writer == "gguf" and dtype in ("bool_", "uint8", "uint16", "uint32", "uint64", "complex64"):
+    if writer == "gguf" and dtype in NOT_IN_GGUF:
         pytest.skip("GGUF has no such tensor type")
     a = mx.array([[0, 1, 2], [3, 4, 5]]).astype(getattr(mx, dtype))
     path = tmp_path / f"file{extension(writer)}"
@@ -369,3 +372,150 @@ def test_an_array_is_loaded_inside_a_transform(tmp_path):
     mx.save(path, mx.array([1.0, 2.0]))
     assert mx.vmap(lambda x: x * mx.load(path))(mx.array([3.0, 4.0])).tolist() == [[3, 6], [4, 8]]
     assert mx.compile(lambda x: x * mx.load(path))(mx.array([3.0, 4.0])).tolist() == [3, 8]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float64"])
+def test_a_mapped_file_gives_the_same_arrays(tmp_path, writer, dtype):
+    if writer == "gguf" and dtype in NOT_IN_GGUF:
+        pytest.skip("GGUF has no such tensor type")
+    a = mx.array(np.arange(6).reshape(2, 3), getattr(mx, dtype))
+    path = tmp_path / f"file{extension(writer)}"
+    WRITERS[writer](path, {"a": a, "empty": a[:0]})
+    got = mx.load(path, mmap=True)
+    assert (got["a"].dtype, got["a"].tolist()) == (a.dtype, a.tolist())
+    assert got["empty"].tolist() == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks up mappings in /proc")
+@pytest.mark.parametrize("kind", ["npy", "safetensors", "gguf"])
+def test_a_mapped_array_lies_on_the_pages_of_the_file(tmp_path, kind):
+    path = tmp_path / f"file.{kind}"
+    a = mx.arange(5000.0)
+    mx.save(path, a) if kind == "npy" else WRITERS[kind](path, {"a": a})
+    got = mx.load(path, mmap=True)
+    seen = np.array(got if kind == "npy" else got["a"], copy=False)
+    address = seen.__array_interface__["data"][0]
+    spans = [line.split()[0].split("-") for line in open("/proc/self/maps") if str(path) in line]
+    assert any(int(low, 16) <= address < int(high, 16) for low, high in spans)
+
+
+def test_writing_to_a_mapped_array_leaves_the_file_alone(tmp_path):
+    path = tmp_path / "a.npy"
+    mx.save(path, mx.zeros(4))
+    seen = np.array(mx.load(path, mmap=True), copy=False)
+    seen[0] = 5
+    assert seen.tolist() == [5, 0, 0, 0]
+    assert mx.load(path).tolist() == [0, 0, 0, 0]
+
+
+def test_a_mapped_array_outlives_its_file_and_what_was_loaded(tmp_path):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(path, {"a": mx.arange(1000.0), "b": mx.ones(3)})
+    got = mx.load(path, mmap=True)["a"]
+    mx.save_safetensors(path, {"a": mx.zeros(5)})
+    mx.eval(got)
+    path.unlink()
+    assert (got + 1).sum().item() == 500_500
+
+
+def test_data_that_do_not_lie_as_they_are_needed_are_copied_from_the_map(tmp_path):
+    """Unaligned, in the other byte order, in Fortran order, and bytes that are no bool."""
+    np.savez(tmp_path / "a.npz", a=np.arange(3.0))
+    np.save(tmp_path / "swapped.npy", np.arange(3, dtype=">i4"))
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(np.arange(6).reshape(2, 3)))
+    bits = io.BytesIO()
+    np.save(bits, np.array([True, True]))
+    (tmp_path / "bool.npy").write_bytes(bits.getvalue()[:-1] + b"\2")
+    assert mx.load(tmp_path / "a.npz", mmap=True)["a"].tolist() == [0, 1, 2]
+    assert mx.load(tmp_path / "swapped.npy", mmap=True).tolist() == [0, 1, 2]
+    assert mx.load(tmp_path / "fortran.npy", mmap=True).tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert mx.load(tmp_path / "bool.npy", mmap=True).tolist() == [True, True]
+
+
+def test_unaligned_tensors_of_a_mapped_file_are_copied(tmp_path):
+    header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} '
+    data = len(header).to_bytes(8, "little") + header + np.array([1.5, 2.5], "<f4").tobytes()
+    assert len(header) % 4
+    (tmp_path / "a.safetensors").write_bytes(data)
+    assert mx.load(tmp_path / "a.safetensors", mmap=True)["a"].tolist() == [1.5, 2.5]
+
+
+def test_an_open_file_is_mapped_from_its_present_position(tmp_path):
+    path = tmp_path / "file"
+    with open(path, "wb") as file:
+        file.write(b"x" * 64)
+        mx.save(file, mx.arange(4))
+    with open(path, "rb") as file:
+        file.seek(64)
+        got = mx.load(file, mmap=True)
+    assert got.tolist() == [0, 1, 2, 3]
+
+
+def test_what_is_no_file_on_the_disk_cannot_be_mapped():
+    with pytest.raises(ValueError, match="mmap=True needs a path"):
+        mx.load(io.BytesIO(b"\x93NUMPY"), mmap=True)
+
+
+@pytest.mark.parametrize("option", ["mmap", "progress"])
+def test_an_option_that_is_no_bool_is_a_type_error(tmp_path, option):
+    mx.save(tmp_path / "a.npy", mx.ones(1))
+    with pytest.raises(TypeError, match=f"load: {option} must be a bool"):
+        mx.load(tmp_path / "a.npy", **{option: "yes"})
+
+
+def test_an_empty_file_is_refused_when_it_is_to_be_mapped(tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"")
+    with pytest.raises(FormatError):
+        mx.load(tmp_path / "a.npy", mmap=True)
+
+
+@pytest.mark.parametrize("where", ["start", "middle", "end"])
+def test_a_read_that_threads_share_is_whole(tmp_path, where):
+    """Three threads' worth of bytes; the file is cut in each thread's part in turn."""
+    path, count = tmp_path / "a.npy", (26 << 20) + 5
+    a = np.arange(count, dtype=np.uint8)
+    np.save(path, a)
+    assert np.array_equal(np.array(mx.load(path)), a)
+    got = mx.load(path)
+    os.truncate(path, {"start": 1000, "middle": count // 2, "end": count - 5}[where])
+    with pytest.raises(FormatError, match="cut short"):
+        mx.eval(got)
+
+
+@pytest.mark.parametrize("tqdm", [True, False])
+@pytest.mark.parametrize("kind", ["npy", "safetensors", "gguf"])
+def test_progress_is_shown_on_standard_error(tmp_path, capsys, monkeypatch, kind, tqdm):
+    if not tqdm:
+        find = importlib.util.find_spec
+        monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "tqdm" else find(n))
+    else:
+        pytest.importorskip("tqdm")
+    path, a = tmp_path / f"a.{kind}", mx.zeros((1000, 1000))
+    if kind == "npy":
+        mx.save(path, a, progress=True)
+    else:
+        save = {"safetensors": mx.save_safetensors, "gguf": mx.save_gguf}[kind]
+        save(path, {"a": a, "b": a}, progress=True)
+    shown = capsys.readouterr()
+    assert (f"save a.{kind}" in shown.err, "100%" in shown.err, shown.out) == (True, True, "")
+    got = mx.load(path, progress=True)
+    assert capsys.readouterr().err == ""
+    mx.eval(got)
+    shown = capsys.readouterr()
+    assert (f"load a.{kind}" in shown.err, "100%" in shown.err, shown.out) == (True, True, "")
+
+
+def test_the_longest_extension_decides(monkeypatch, tmp_path):
+    def load(source, *, return_metadata=False):
+        return LazyTensor((source.size,), "uint8", lambda out: source.preadinto(0, out))
+
+    known = [Format("json", (".json",), (), None), Format("raw", (".raw.json",), (), load)]
+    monkeypatch.setattr(plugins(), "formats", [*known, *plugins().formats])
+    (tmp_path / "a.raw.json").write_bytes(b"ab")
+    assert mx.load(tmp_path / "a.raw.json").tolist() == [97, 98]
+
+
+def test_arrays_are_loaded_on_the_stream_given(tmp_path):
+    mx.save(tmp_path / "a.npy", mx.ones(2))
+    for stream in (mx.cpu, mx.default_device(), mx.default_stream(mx.default_device())):
+        assert mx.load(tmp_path / "a.npy", stream=stream).tolist() == [1, 1]

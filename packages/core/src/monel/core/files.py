@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .base.dtypes import dtype_named
-from .base.errors import BackendError, DTypeError
-from .base.storage import FormatError, Source, open_source, open_target
+from .base.errors import DTypeError
+from .base.storage import open_source, open_target
 from .construct import from_host
 from .contract.formats import Format, HostTensor, LazyTensor
-from .execute.discovery import plugins
 from .execute.kernels import core_kernel
 from .graph import value as graph
 from .graph.handle import array, wrap
 from .interchange import host_bytes, host_view
+from .primitives.arguments import flag
 from .primitives.load import Load
+from .progress import Counted, Progress
+from .recognition import format_for_saving, format_named, installed_formats, recognised
 
 __all__ = ["load", "save", "save_gguf", "save_safetensors", "savez", "savez_compressed"]
 
-# Bytes at the start of a file within which a magic number may lie.
-_HEAD = 64
+# Bytes that are written at a time, so that a bar moves.
+_PIECE = 16 << 20
 
 
 def load(
@@ -31,18 +34,24 @@ def load(
     return_metadata: bool = False,
     *,
     stream: Any = None,
+    mmap: bool = False,
+    progress: bool = False,
     **options: Any,
 ) -> Any:
     """Load the array or arrays of a file; their data are read when they are evaluated.
 
     The format is found by the extension, then by the first bytes, so a file whose extension lies is
-    read for what it is. monel-io brings npy, npz, safetensors and gguf.
+    read for what it is. monel-io brings npy, npz, safetensors, also in shards, and gguf.
 
     Args:
       file: Path, or seekable binary file object, which is read from its present position.
       format: Name of the format, which is then taken at its word.
       return_metadata: Return a pair of the arrays and the file's metadata.
       stream: Stream or device on which the arrays are to be.
+      mmap: Map the file into memory instead of reading it: arrays whose data lie in it as the
+        backend needs them use these pages, the others are copied. A process that cuts the file
+        short meanwhile ends this one.
+      progress: Show a bar of the bytes that have been read, once arrays are evaluated.
       options: Passed to the format: ``strict=False`` lets safetensors read trailing bytes.
     Returns:
       An array (npy), or a dict of arrays by name; their data come from the file as it was when
@@ -50,7 +59,8 @@ def load(
     Raises:
       FormatError: The file is malformed or of no known format. A ValueError and a RuntimeError.
       MissingFileError: There is no such file. A FileNotFoundError and a RuntimeError.
-      ValueError: Unknown ``format``, or metadata asked of a format without.
+      ValueError: Unknown ``format``, metadata asked of a format without, or ``mmap`` of what is
+        no file on the disk.
     Example:
       >>> import io, monel.core as mx
       >>> file = io.BytesIO()
@@ -59,34 +69,38 @@ def load(
       >>> mx.load(file)["a"]
       array([1, 2], dtype=int32)
     """
-    known = _formats("load")
-    chosen = _named("load", format, known) if format is not None else None
-    source = open_source(file, "load")
+    chosen = format_named("load", format) if format is not None else None
+    installed_formats("load")
+    source = open_source(file, "load", flag("load", "mmap", mmap))
     if chosen is None:
-        chosen = _recognised(source, known)
+        chosen = recognised("load", source)
     if return_metadata and not chosen.metadata:
         raise ValueError(f"load: metadata not supported for format {chosen.name}")
+    answer = chosen.load(source, return_metadata=bool(return_metadata), **options)
+    found, metadata = answer if return_metadata else (answer, {})
+    if flag("load", "progress", progress):
+        found = _counted(found, f"load {os.path.basename(source.path or 'file')}")
+    arrays = _arrays(chosen, found, stream)
     if not return_metadata:
-        return _arrays(chosen, chosen.load(source, return_metadata=False, **options), stream)
-    found, metadata = chosen.load(source, return_metadata=True, **options)
-    shown = {key: _metadata_out(value) for key, value in metadata.items()}
-    return _arrays(chosen, found, stream), shown
+        return arrays
+    return arrays, {key: _metadata_out(value) for key, value in metadata.items()}
 
 
-def save(file: Any, arr: array) -> None:
+def save(file: Any, arr: array, *, progress: bool = False) -> None:
     """Save an array in NumPy's ``.npy`` format; bfloat16 as ml_dtypes writes it.
 
     Args:
       file: Path, to which ``.npy`` is added if it lacks it, or binary file object.
       arr: The array, which is evaluated first.
+      progress: Show a bar of the bytes that have been written.
     Raises:
       TypeError: ``arr`` is no array.
     Example:
       >>> import io, monel.core as mx
       >>> mx.save(io.BytesIO(), mx.ones(3))
     """
-    tensor = _host("save", "the array", arr)
-    _write("save", "npy", file, lambda fmt, target: fmt(target, tensor))
+    _check_array("save", "the array", arr)
+    _write("save", "npy", file, {"": arr}, progress, lambda tensors: tensors[""])
 
 
 def savez(file: Any, *args: array, **kwargs: array) -> None:
@@ -124,14 +138,22 @@ def savez_compressed(file: Any, *args: array, **kwargs: array) -> None:
 
 
 def save_safetensors(
-    file: Any, arrays: dict[str, array], metadata: dict[str, str] | None = None
+    file: Any,
+    arrays: dict[str, array],
+    metadata: dict[str, str] | None = None,
+    *,
+    progress: bool = False,
+    **options: Any,
 ) -> None:
-    """Save arrays in the safetensors format.
+    """Save arrays in the safetensors format, in shards where ``file`` names an index of them.
 
     Args:
-      file: Path, to which ``.safetensors`` is added if it lacks it, or binary file object.
+      file: Path, to which ``.safetensors`` is added if it lacks it, or binary file object. For a
+        path that ends with ``.safetensors.index.json`` several files are written beside it.
       arrays: Names to arrays.
       metadata: Strings to strings.
+      progress: Show a bar of the bytes that have been written.
+      options: Passed to the format: ``max_shard_size="5GB"`` bounds the files of an index.
     Raises:
       TypeError: ``arrays`` is no dict of arrays.
       ValueError: A name or metadata that the format cannot hold.
@@ -140,35 +162,42 @@ def save_safetensors(
       >>> import io, monel.core as mx
       >>> mx.save_safetensors(io.BytesIO(), {"w": mx.ones(3)}, {"format": "mlx"})
     """
-    tensors = _tensors("save_safetensors", arrays)
-    _write(
-        "save_safetensors",
-        "safetensors",
-        file,
-        lambda fmt, target: fmt(target, tensors, metadata=metadata),
-    )
+    _check_arrays("save_safetensors", arrays)
+    _write("save_safetensors", "safetensors", file, arrays, progress, metadata=metadata, **options)
 
 
-def save_gguf(file: Any, arrays: dict[str, array], metadata: dict[str, Any] | None = None) -> None:
+def save_gguf(
+    file: Any,
+    arrays: dict[str, array],
+    metadata: dict[str, Any] | None = None,
+    *,
+    progress: bool = False,
+) -> None:
     """Save arrays in the GGUF format, version 3.
+
+    Quantized arrays in groups of 32, ``x.weight`` (uint32), ``x.scales`` and ``x.biases``, become
+    one tensor ``x.weight`` of type Q4_0, Q4_1 or Q8_0, scales and biases rounded to float16: 4 bits
+    as Q4_0 where every bias is -8 scales, else as Q4_1; 8 bits as Q8_0, where every bias must be
+    -128 scales.
 
     Args:
       file: Path, to which ``.gguf`` is added if it lacks it, or binary file object.
-      arrays: Names to arrays of at most 4 dimensions, floating or int8 to int64.
+      arrays: Names to arrays of at most 4 dimensions, floating or int8 to int64, or quantized.
       metadata: Names to arrays of at most one dimension, str, or lists of these.
+      progress: Show a bar of the bytes that have been written.
     Raises:
       TypeError: ``arrays`` is no dict of arrays, or a value of metadata has no form in GGUF.
-      ValueError: A dtype or shape that GGUF lacks.
+      ValueError: A dtype, shape or quantization that GGUF lacks.
     Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     Example:
       >>> import io, monel.core as mx
       >>> mx.save_gguf(io.BytesIO(), {"w": mx.ones(3)}, {"general.name": "tiny"})
     """
-    tensors = _tensors("save_gguf", arrays)
+    _check_arrays("save_gguf", arrays)
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"save_gguf: metadata must be a dict, got {type(metadata).__name__}")
     held = {key: _metadata_in(value) for key, value in (metadata or {}).items()}
-    _write("save_gguf", "gguf", file, lambda fmt, target: fmt(target, tensors, metadata=held))
+    _write("save_gguf", "gguf", file, arrays, progress, metadata=held)
 
 
 def _savez(
@@ -178,44 +207,8 @@ def _savez(
     for name in arrays:
         if name in kwargs:
             raise ValueError(f"{function}: Cannot use un-named variables and keyword {name}")
-    tensors = _tensors(function, arrays | kwargs)
-    _write(function, "npz", file, lambda fmt, target: fmt(target, tensors, compressed=compressed))
-
-
-def _formats(function: str) -> list[Format]:
-    """Return the formats installed; a core without any says how to get them."""
-    found = plugins()
-    if not found.formats:
-        broken = found.broken.get("io")
-        reason = f"monel-io is broken ({broken})" if broken else "no file format is installed"
-        raise BackendError(f"{function}: {reason}; install it with: pip install monel-io")
-    return list(found.formats)
-
-
-def _named(function: str, name: str, known: list[Format]) -> Format:
-    for candidate in known:
-        if candidate.name == name:
-            return candidate
-    names = ", ".join(candidate.name for candidate in known)
-    raise ValueError(f"{function}: Unknown file format {name!r}; known are {names}")
-
-
-def _recognised(source: Source, known: list[Format]) -> Format:
-    """Return the format by the file's extension, unless its first bytes are another format's."""
-    head = source.pread(0, min(source.size, _HEAD))
-    extension = os.path.splitext(source.path or "")[1].lower()
-    named = next((fmt for fmt in known if extension and extension in fmt.extensions), None)
-    if named is not None and (not named.magic or named.matches(head)):
-        return named
-    found = next((fmt for fmt in known if fmt.matches(head)), named)
-    if found is None:
-        names = ", ".join(fmt.name for fmt in known)
-        reason = (
-            f"Unknown file format {extension.lstrip('.')!r}: neither extension nor first bytes "
-            f"are those of {names}; format= names one"
-        )
-        raise FormatError(source.path, 0, "format", reason)
-    return found
+    _check_arrays(function, arrays | kwargs)
+    _write(function, "npz", file, arrays | kwargs, False, compressed=compressed)
 
 
 def _arrays(fmt: Format, found: Any, stream: Any) -> Any:
@@ -229,6 +222,18 @@ def _arrays(fmt: Format, found: Any, stream: Any) -> Any:
     return {name: _lazy(tensor, stream) for name, tensor in found.items()}
 
 
+def _counted(found: Any, title: str) -> Any:
+    """Return what a format found with readers that move one bar together."""
+    single = isinstance(found, LazyTensor)
+    tensors = {"": found} if single else dict(found)
+    progress = Progress(title, sum(tensor.nbytes for tensor in tensors.values()))
+    counted = {
+        name: tensor._replace(reader=Counted(tensor.reader, progress))
+        for name, tensor in tensors.items()
+    }
+    return counted[""] if single else counted
+
+
 def _lazy(tensor: LazyTensor, stream: Any) -> array:
     made = Load(tensor.shape, dtype_named(tensor.dtype_name), tensor.reader)
     return made.bind(stream=stream)
@@ -238,10 +243,18 @@ def _lazy(tensor: LazyTensor, stream: Any) -> array:
 def _load(target: graph.Target) -> Callable[..., Any]:
     backend = target.backend
 
+    def adopted(p: Load) -> Any:
+        mapped = getattr(p.reader, "mapped", None)
+        data = mapped(math.prod(p.shape) * p.dtype.size) if mapped is not None else None
+        return data and backend.adopt(data, p.shape, p.dtype, target.device)
+
     def kernel(ctx: Any, p: Load) -> Any:
         if not backend.supports_dtype(p.dtype, target.device):
             raise DTypeError(f"load: device {target.device} does not support {p.dtype.name}")
         if not p.shape or all(p.shape):
+            buffer = adopted(p)
+            if buffer is not None:
+                return buffer
             buffer = ctx.empty(p.shape, p.dtype)
             view = _bytes_of(backend.host_view(buffer, p.shape, p.dtype))
             if view is not None:
@@ -265,16 +278,38 @@ def _bytes_of(view: memoryview | None) -> memoryview | None:
     return held.reshape(-1).view("uint8").data
 
 
-def _host(function: str, what: str, a: Any) -> HostTensor:
-    """Evaluate ``a``; return it as what a format writes, its bytes fetched when they are due."""
+def _check_array(function: str, what: str, a: Any) -> None:
     if not isinstance(a, array):
         raise TypeError(
             f"{function}: expected {what} to be an array, got {type(a).__name__}; "
             f"convert it with mx.array"
         )
+
+
+def _check_arrays(function: str, arrays: Any) -> None:
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"{function}: expected a dict of arrays, got {type(arrays).__name__}")
+    for name, a in arrays.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{function}: expected str as names, got {name!r}")
+        _check_array(function, repr(name), a)
+
+
+def _host(a: array, progress: Progress | None = None) -> HostTensor:
+    """Evaluate ``a``; return it as what a format writes, its bytes fetched when they are due."""
     value = a.value
     graph.evaluate(value)
-    return HostTensor(value.shape, value.dtype.name, lambda: _contents(value))
+    if progress is None:
+        return HostTensor(value.shape, value.dtype.name, lambda: _contents(value))
+    return HostTensor(value.shape, value.dtype.name, lambda: _pieces(value, progress))
+
+
+def _pieces(value: graph.Value, progress: Progress) -> Iterator[memoryview]:
+    data = _contents(value)
+    for at in range(0, data.nbytes, _PIECE):
+        piece = data[at : at + _PIECE]
+        yield piece
+        progress.advance(piece.nbytes)
 
 
 def _contents(value: graph.Value) -> memoryview:
@@ -283,19 +318,10 @@ def _contents(value: graph.Value) -> memoryview:
     return host_bytes(value) if view is None else view
 
 
-def _tensors(function: str, arrays: Any) -> dict[str, HostTensor]:
-    if not isinstance(arrays, Mapping):
-        raise TypeError(f"{function}: expected a dict of arrays, got {type(arrays).__name__}")
-    for name in arrays:
-        if not isinstance(name, str):
-            raise TypeError(f"{function}: expected str as names, got {name!r}")
-    return {name: _host(function, repr(name), a) for name, a in arrays.items()}
-
-
 def _metadata_in(value: Any) -> Any:
     """Return a value of metadata with its arrays as what a format writes."""
     if isinstance(value, array):
-        return _host("save_gguf", "metadata", value)
+        return _host(value)
     if isinstance(value, list | tuple) and any(isinstance(v, array | list | tuple) for v in value):
         return [_metadata_in(item) for item in value]
     return value
@@ -312,15 +338,31 @@ def _metadata_out(value: Any) -> Any:
 
 
 def _write(
-    function: str, name: str, file: Any, write: Callable[[Callable[..., None], Any], None]
+    function: str,
+    name: str,
+    file: Any,
+    arrays: Mapping[str, array],
+    progress: bool,
+    choose: Callable[[dict[str, HostTensor]], Any] = lambda tensors: tensors,
+    **options: Any,
 ) -> None:
-    """Write by the format ``name`` to ``file``, whose arrays have been evaluated."""
-    fmt = _named(function, name, _formats(function))
-    if fmt.save is None:
-        raise ValueError(f"{function}: the installed format {name!r} can only be read")
-    if isinstance(file, str | os.PathLike):
-        file = os.fsdecode(os.fspath(file))
-        if not file.lower().endswith(tuple(fmt.extensions)):
-            file += fmt.extensions[0]
-    with open_target(file, function) as target:
-        write(fmt.save, target)
+    """Evaluate ``arrays`` and write what ``choose`` makes of them to ``file``."""
+    path = os.fsdecode(os.fspath(file)) if isinstance(file, str | os.PathLike) else None
+    fmt = format_for_saving(function, name, path)
+    if path is not None and not path.lower().endswith(tuple(fmt.extensions)):
+        path += fmt.extensions[0]
+    bar = None
+    if flag(function, "progress", progress):
+        title = f"save {os.path.basename(path or 'file')}"
+        bar = Progress(title, sum(a.nbytes for a in arrays.values()))
+    tensors = choose({name: _host(a, bar) for name, a in arrays.items()})
+    save: Callable[..., None] = fmt.save  # type: ignore[assignment]
+    try:
+        if fmt.several and path is not None:
+            save(path, tensors, **options)
+        else:
+            with open_target(file if path is None else path, function) as target:
+                save(target, tensors, **options)
+    finally:
+        if bar is not None:
+            bar.close()

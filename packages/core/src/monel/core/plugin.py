@@ -42,6 +42,7 @@ from .base.errors import (
     TraceError,
 )
 from .base.program import Equation, Program
+from .base.storage import open_source, open_target
 from .contract.backend import (
     API_VERSION,
     Backend,
@@ -54,6 +55,8 @@ from .contract.formats import Format, FormatError, HostTensor, LazyTensor, Sourc
 from .contract.hookspecs import hookimpl
 from .graph.handle import array
 from .graph.primitive import REGISTRY, Primitive, Sample
+from .progress import Progress
+from .recognition import format_for_path, format_named, recognised
 
 __all__ = [
     "API_VERSION",
@@ -80,6 +83,7 @@ __all__ = [
     "OutOfBoundsError",
     "Primitive",
     "Program",
+    "Progress",
     "REGISTRY",
     "Sample",
     "ShapeError",
@@ -93,11 +97,16 @@ __all__ = [
     "float16",
     "float32",
     "float64",
+    "format_for_path",
+    "format_named",
     "hookimpl",
     "int16",
     "int32",
     "int64",
     "int8",
+    "open_source",
+    "open_target",
+    "recognised",
     "uint16",
     "uint32",
     "uint64",

@@ -8,7 +8,7 @@ are read, to float16; MXFP4, whose scales leave float16, to bfloat16, which hold
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from monel.core.plugin import LazyTensor, Source
@@ -111,17 +111,23 @@ class Blocks:
         self.kind, self.convert = kind, convert
 
     def __call__(self, out: memoryview) -> None:
+        done = 0
+        for piece in self.pieces(out.nbytes):
+            out[done : done + piece.nbytes] = piece
+            done += piece.nbytes
+
+    def pieces(self, nbytes: int) -> Iterator[memoryview]:
+        """Yield the elements in runs, of which each comes from about a MiB of blocks."""
         import numpy as np
 
-        size, done = self.kind.size, 0
-        step = max(1, CHUNK // size)
+        size = self.kind.size
+        # A multiple of 1,024 blocks, so that runs end where groups of any use do.
+        step = max(1, CHUNK // size // 1024) * 1024
         for at in range(0, self.blocks, step):
             count = min(step, self.blocks - at)
             raw = self.source.pread(self.offset + at * size, count * size)
             rows = self.convert(np.frombuffer(raw, np.uint8).reshape(count, size), self.kind)
-            data = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data
-            out[done : done + data.nbytes] = data
-            done += data.nbytes
+            yield np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data
 
 
 def _words4(blocks: Any, kind: TensorType) -> Any:

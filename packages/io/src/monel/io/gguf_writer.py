@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from monel.core.plugin import HostTensor
 
 from .gguf_blocks import CODES
-from .reading import ITEM_SIZES, checked_data, write_all
+from .reading import ITEM_SIZES, write_all, write_tensor
 
 __all__ = ["save"]
 
@@ -51,13 +51,12 @@ def save(
         fields = (rank, *reversed(tensor.shape), CODES[tensor.dtype_name], offset)
         header += [_string(name, "arrays"), struct.pack(f"<I{rank}QIQ", *fields)]
         offset += nbytes + -nbytes % alignment
-    _write_aligned(target, b"".join(header), alignment)
+    _pad(target, write_all(target, b"".join(header)), alignment)
     for name in names:
-        _write_aligned(target, checked_data(name, arrays[name]), alignment)
+        _pad(target, write_tensor(target, name, arrays[name]), alignment)
 
 
-def _write_aligned(target: BinaryIO, data: bytes | memoryview, alignment: int) -> None:
-    count = write_all(target, data)
+def _pad(target: BinaryIO, count: int, alignment: int) -> None:
     write_all(target, bytes(-count % alignment))
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
 
-from .reading import CHUNK, ITEM_SIZES, Fail, Plain, checked_data, settle, sized, write_all
+from .reading import CHUNK, ITEM_SIZES, Fail, Plain, settle, sized, write_all, write_tensor
 
 __all__ = ["Header", "load", "read_header", "save", "tensor", "write_header"]
 
@@ -61,7 +61,7 @@ def load(source: Source, *, return_metadata: bool = False) -> LazyTensor:
 def save(target: BinaryIO, arrays: HostTensor) -> None:
     """Write one array as version 1.0, in C order; bfloat16 is ``<V2``, as ml_dtypes has it."""
     write_all(target, write_header(arrays))
-    write_all(target, checked_data("array", arrays))
+    write_tensor(target, "array", arrays)
 
 
 def read_header(prefix: Callable[[int], bytes], total: int, fail: Fail) -> Header:

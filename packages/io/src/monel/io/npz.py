@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import BinaryIO
 
 from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
 
 from .npy import Header, read_header, tensor, write_header
-from .reading import CHUNK, checked_data, write_all
+from .reading import CHUNK, checked_pieces, write_all
 from .zip import Content, Member, read_directory
 
 __all__ = ["load", "save"]
@@ -57,6 +58,10 @@ class _MemberReader:
     def __call__(self, out: memoryview) -> None:
         tensor(Content(self.member), self.header).reader(out)
 
+    def pieces(self, nbytes: int) -> Iterator[memoryview]:
+        """Yield the elements in runs, but all at once where they are in Fortran order."""
+        yield from tensor(Content(self.member), self.header).pieces()
+
 
 def save(target: BinaryIO, arrays: Mapping[str, HostTensor], *, compressed: bool = False) -> None:
     """Write ``arrays`` sorted by name, each as the member ``name.npy``.
@@ -91,13 +96,13 @@ class _Writer:
     def add(self, name: str, array: HostTensor, compressed: bool) -> None:
         """Write one member; the sum and the size go into its header once they are known."""
         raw = _encoded(name + ".npy")
-        data, header = checked_data(name, array), write_header(array)
-        size, offset = len(header) + data.nbytes, self._position
+        header = write_header(array)
+        size, offset = len(header) + array.nbytes, self._position
         wide = size > _LARGE
         self._write(_local(raw, compressed, wide, 0, 0, 0))
         start, total = self._position, 0
         deflate = zlib.compressobj(6, zlib.DEFLATED, -15) if compressed else None
-        for part in (memoryview(header), data):
+        for part in chain([memoryview(header)], checked_pieces(name, array)):
             for at in range(0, part.nbytes, CHUNK):
                 block = part[at : at + CHUNK]
                 total = zlib.crc32(block, total)

@@ -7,7 +7,7 @@ from it, and what a header grows to in memory is charged to a budget.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Protocol, TypeAlias
 
 from monel.core.plugin import FormatError, HostTensor, Source
@@ -23,6 +23,8 @@ ITEM_SIZES = {
 MAX_DIMENSIONS = 64
 MAX_EXTRA = 64 << 20
 CHUNK = 1 << 20
+# Bytes of an array that are held at a time where it is copied from file to file.
+PIECE = 4 << 20
 
 Fail: TypeAlias = Callable[[int, str, str], FormatError]
 
@@ -90,6 +92,20 @@ class Plain:
         self.source.preadinto(self.offset, out)
         settle(out, self.dtype_name, self.swapped)
 
+    def mapped(self, nbytes: int) -> memoryview | None:
+        """Return the elements where they lie, if memory holds them as they are to be."""
+        if self.swapped or self.dtype_name == "bool" or not isinstance(self.source, Source):
+            return None
+        return self.source.view(self.offset, nbytes, ITEM_SIZES[self.dtype_name])
+
+    def pieces(self, nbytes: int) -> Iterator[memoryview]:
+        """Yield the elements in runs of at most ``PIECE`` bytes."""
+        for at in range(0, nbytes, PIECE):
+            out = memoryview(bytearray(min(PIECE, nbytes - at)))
+            self.source.preadinto(self.offset + at, out)
+            settle(out, self.dtype_name, self.swapped)
+            yield out
+
 
 def settle(out: memoryview, dtype_name: str, swapped: bool) -> None:
     """Turn elements as they lie in a file, already in ``out``, into valid native ones."""
@@ -117,13 +133,21 @@ def write_all(target: BinaryIO, data: bytes | memoryview) -> int:
     return done
 
 
-def checked_data(name: str, tensor: HostTensor) -> memoryview:
-    """Return the bytes of ``tensor``, making sure that they are as many as its shape says."""
-    data = tensor.data
+def write_tensor(target: BinaryIO, name: str, tensor: HostTensor) -> int:
+    """Write the bytes of ``tensor`` and return how many, which must be what its shape says."""
+    return sum(write_all(target, piece) for piece in checked_pieces(name, tensor))
+
+
+def checked_pieces(name: str, tensor: HostTensor) -> Iterator[memoryview]:
+    """Yield the bytes of ``tensor`` in turn; raise where they are not as many as its shape says."""
     expected = math.prod(tensor.shape) * ITEM_SIZES[tensor.dtype_name]
-    if data.nbytes != expected:
+    done = 0
+    for piece in tensor.pieces():
+        done += piece.nbytes
+        if done <= expected:
+            yield piece
+    if done != expected:
         raise ValueError(
             f"save: {name!r} is {tensor.dtype_name}{list(tensor.shape)}, {expected} bytes, "
-            f"but {data.nbytes} bytes were given"
+            f"but {done} bytes were given"
         )
-    return data

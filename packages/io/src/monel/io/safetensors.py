@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
 
-from .reading import ITEM_SIZES, MAX_DIMENSIONS, Budget, Plain, checked_data, sized, write_all
+from .reading import ITEM_SIZES, MAX_DIMENSIONS, Budget, Plain, sized, write_all, write_tensor
 
 __all__ = ["load", "save"]
 
@@ -268,7 +268,7 @@ def save(
         raise ValueError(f"save_safetensors: a header of {len(text)} bytes; at most {MAX_HEADER}")
     write_all(target, len(text).to_bytes(8, "little") + text)
     for name in order:
-        write_all(target, checked_data(name, arrays[name]))
+        write_tensor(target, name, arrays[name])
 
 
 def _check_names(arrays: Mapping[str, HostTensor], metadata: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from monel.core.plugin import Backend, Fusion, OutOfBoundsError
 
@@ -12,6 +12,9 @@ from . import _kernels, blas
 
 if TYPE_CHECKING:
     from monel.core.plugin import Dtype
+
+# Formats of the memory of items by their size; the dtype itself is the buffer's.
+_WORDS: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class CpuBackend(Backend):
@@ -38,6 +41,11 @@ class CpuBackend(Backend):
 
     def from_host(self, data: Any, shape: tuple[int, ...], dtype: Dtype, device: str) -> Any:
         return _kernels.from_bytes(data, shape, dtype.code)
+
+    def adopt(
+        self, data: memoryview, shape: tuple[int, ...], dtype: Dtype, device: str
+    ) -> Any | None:
+        return _kernels.from_external(data.cast(_WORDS[dtype.size], shape), dtype.code)
 
     def to_host(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> Any:
         return buffer.tobytes()

@@ -13,12 +13,16 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from .errors import MonelError
 
 __all__ = ["FormatError", "MissingFileError", "Source", "open_source", "open_target"]
+
+# Reads of twice this size are shared by threads; a thread costs about 0.1 ms to start.
+_PART = 8 << 20
+_MOST_THREADS = 4
 
 
 class FormatError(MonelError, ValueError, RuntimeError):
@@ -79,6 +83,36 @@ class Source:
         self._check(offset, out.nbytes)
         self._fill(offset, out)
 
+    def beside(self, name: str) -> Source:
+        """Open another file of the same folder, in the same way.
+
+        Raises:
+          FormatError: ``name`` is no plain name of a file, there is none, or this source has no
+            folder because it is a file object without a name.
+        """
+        plain = name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+        if self.path is None or not plain:
+            what = f"{name!r} is no plain name" if self.path else "a file object has no folder"
+            raise FormatError(self.path, 0, "file name", f"{what}; it must name a file beside this")
+        path = os.path.join(os.path.dirname(self.path), name)
+        try:
+            return open_source(path, "load", isinstance(self, _Mapped))
+        except MissingFileError:
+            raise FormatError(self.path, 0, "file name", f"there is no file {path!r}") from None
+
+    def view(self, offset: int, length: int, alignment: int = 1) -> memoryview | None:
+        """Return the range as memory that is there already, or ``None``: it must be read.
+
+        Only a source that was opened with ``mmap=True`` has such memory. It is private: writing to
+        it does not change the file.
+
+        Args:
+          alignment: The address must be a multiple of it.
+        Raises:
+          FormatError: The file does not hold the whole range.
+        """
+        return None
+
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or length > self.size - offset:
             remain = max(0, self.size - offset)
@@ -114,6 +148,16 @@ class _Descriptor(Source):
         self._fd, self._base, self._lock = fd, base, threading.Lock()
         weakref.finalize(self, os.close, fd).atexit = False
 
+    def _fill(self, offset: int, out: memoryview) -> None:
+        count = min(out.nbytes // _PART, _MOST_THREADS, os.cpu_count() or 1)
+        if count < 2 or not hasattr(os, "preadv"):
+            super()._fill(offset, out)
+            return
+        # Equal shares, whole pages each.
+        step = -(-out.nbytes // count // 4096) * 4096
+        fill = super()._fill
+        _at_once([(fill, offset + at, out[at : at + step]) for at in range(0, out.nbytes, step)])
+
     def _read(self, offset: int, out: memoryview) -> int:
         at = self._base + offset
         if hasattr(os, "preadv"):
@@ -123,6 +167,69 @@ class _Descriptor(Source):
             data = os.read(self._fd, min(out.nbytes, 1 << 20))
         out[: len(data)] = data
         return len(data)
+
+
+def _at_once(calls: Sequence[tuple[Callable[..., None], int, memoryview]]) -> None:
+    """Make ``calls``, the first on this thread and each other on its own; raise one's error."""
+    errors: list[BaseException] = []
+
+    def run(function: Callable[..., None], *args: Any) -> None:
+        try:
+            function(*args)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=call, daemon=True) for call in calls[1:]]
+    for thread in threads:
+        thread.start()
+    run(*calls[0])
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+class _Mapped(Source):
+    """A regular file mapped into memory; cut short by another process, it ends this one."""
+
+    __slots__ = ("_base", "_map")
+
+    def __init__(self, path: str | None, fd: int, base: int) -> None:
+        from mmap import ACCESS_COPY, mmap
+
+        size = os.fstat(fd).st_size
+        super().__init__(path, max(0, size - base))
+        self._base = base
+        try:
+            self._map = memoryview(mmap(fd, size, access=ACCESS_COPY))
+        finally:
+            os.close(fd)
+
+    def beside(self, name: str) -> Source:
+        """Open another file of the same folder, in the same way.
+
+        Raises:
+          FormatError: ``name`` is no plain name of a file, there is none, or this source has no
+            folder because it is a file object without a name.
+        """
+        plain = name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+        if self.path is None or not plain:
+            what = f"{name!r} is no plain name" if self.path else "a file object has no folder"
+            raise FormatError(self.path, 0, "file name", f"{what}; it must name a file beside this")
+        path = os.path.join(os.path.dirname(self.path), name)
+        try:
+            return open_source(path, "load", isinstance(self, _Mapped))
+        except MissingFileError:
+            raise FormatError(self.path, 0, "file name", f"there is no file {path!r}") from None
+
+    def view(self, offset: int, length: int, alignment: int = 1) -> memoryview | None:
+        self._check(offset, length)
+        at = self._base + offset
+        return None if at % alignment else self._map[at : at + length]
+
+    def _read(self, offset: int, out: memoryview) -> int:
+        out[:] = self._map[self._base + offset :][: out.nbytes]
+        return out.nbytes
 
 
 class _Memory(Source):
@@ -159,7 +266,7 @@ class _Stream(Source):
         return len(data)
 
 
-def open_source(file: Any, function: str = "load") -> Source:
+def open_source(file: Any, function: str = "load", mmap: bool = False) -> Source:
     """Return the bytes of ``file``: a path, or a binary file object from its present position.
 
     Files that Python opened itself are read through a descriptor of their own and a ``BytesIO``
@@ -168,28 +275,38 @@ def open_source(file: Any, function: str = "load") -> Source:
     Args:
       file: str, ``Path``, or a seekable binary file object.
       function: Public function to name in errors.
+      mmap: Map the file into memory instead of reading it.
     Raises:
       MissingFileError: There is no such file.
       FormatError: The path is not a regular file.
-      TypeError, ValueError: ``file`` is of another kind, or a text file.
+      TypeError, ValueError: ``file`` is of another kind, a text file, or cannot be mapped.
     """
     if isinstance(file, str | os.PathLike):
-        return _open_path(os.fspath(file), function)
+        given = os.fsdecode(os.fspath(file))
+        return _regular(given, _open_path(given, function), 0, mmap)
     _check_binary(file, function, "read")
-    if type(file) is io.BytesIO:
-        return _Memory(file.getvalue(), file.tell())
     name = getattr(file, "name", None)
     path = name if isinstance(name, str) else None
     raw = getattr(file, "raw", file)
     if type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
         file.flush()
-        return _Descriptor(path, os.dup(raw.fileno()), file.tell())
+        return _regular(path, os.dup(raw.fileno()), file.tell(), mmap)
+    if mmap:
+        raise ValueError(
+            f"{function}: mmap=True needs a path or a file on the disk, got {type(file).__name__}"
+        )
+    if type(file) is io.BytesIO:
+        return _Memory(file.getvalue(), file.tell())
     return _Stream(path, file, file.tell())
 
 
-def _open_path(path: Any, function: str) -> Source:
-    if not isinstance(path, str):
-        path = os.fsdecode(path)
+def _regular(path: str | None, fd: int, base: int, mmap: bool) -> Source:
+    # What is empty cannot be mapped.
+    kind = _Mapped if mmap and os.fstat(fd).st_size else _Descriptor
+    return kind(path, fd, base)
+
+
+def _open_path(path: str, function: str) -> int:
     # Without O_NONBLOCK, opening a named pipe waits for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -200,7 +317,7 @@ def _open_path(path: Any, function: str) -> Source:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise FormatError(path, 0, "file", f"{function} expects a regular file")
-    return _Descriptor(path, fd, 0)
+    return fd
 
 
 def _check_binary(file: Any, function: str, method: str) -> None:

@@ -85,6 +85,17 @@ class Backend:
         """Return the elements of ``buffer`` as C-contiguous bytes, once they are computed."""
         raise BackendError(f"{self._who()} lacks Backend.to_host")
 
+    def adopt(
+        self, data: memoryview, shape: tuple[int, ...], dtype: Dtype, device: str
+    ) -> Any | None:
+        """Return a buffer on the host memory ``data`` itself, or None where that cannot be.
+
+        ``data`` are writable, row-major bytes at an address that is a multiple of ``dtype.size``,
+        and not empty. The buffer keeps them alive; nobody else writes to them. Core copies where
+        the answer is None.
+        """
+        return None
+
     def host_view(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> memoryview | None:
         """Return the buffer's own memory, writable, with its real strides; None where it has none.
 

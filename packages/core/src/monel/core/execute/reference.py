@@ -37,6 +37,13 @@ class ReferenceBackend(Backend):
 
         return np.frombuffer(bytearray(data), dtype.numpy).reshape(shape)
 
+    def adopt(
+        self, data: memoryview, shape: tuple[int, ...], dtype: Dtype, device: str
+    ) -> Any | None:
+        import numpy as np
+
+        return np.frombuffer(data, dtype.numpy).reshape(shape)
+
     def to_host(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> Any:
         return buffer.tobytes()
 
