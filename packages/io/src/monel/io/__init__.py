@@ -1,4 +1,4 @@
-"""npy, npz, safetensors and gguf for ``mx.load`` and ``mx.save*``, as format plugins.
+"""npy, npz, safetensors, its shards and gguf for ``mx.load`` and ``mx.save*``, as format plugins.
 
 This module only declares; a format's code is imported when a file of that format is first used.
 """
@@ -31,10 +31,19 @@ def _format(name: str, magic: tuple[Any, ...], metadata: bool = False) -> Format
 
 @hookimpl
 def monel_formats() -> list[Format]:
-    """Declare the four formats of this distribution."""
+    """Declare the formats of this distribution."""
     return [
         _format("npy", (b"\x93NUMPY",)),
         _format("npz", (b"PK\x03\x04", b"PK\x05\x06")),
         _format("safetensors", ((8, b"{"),), metadata=True),
         _format("gguf", (b"GGUF",), metadata=True),
+        Format(
+            name="safetensors-index",
+            extensions=(".safetensors.index.json",),
+            magic=(b"{",),
+            load=_function("sharded", "load"),
+            save=_function("sharded", "save"),
+            metadata=True,
+            several=True,
+        ),
     ]

@@ -334,14 +334,15 @@ class Module(dict[str, Any]):
         """Save the parameters under their dotted paths.
 
         Args:
-          file: A path that ends in ``.npz`` or ``.safetensors``.
+          file: A path that ends in ``.npz``, ``.safetensors`` or, for shards,
+            ``.safetensors.index.json``.
         Raises:
           ValueError: The path has another ending.
         """
         path, params = str(file), tree_flatten(self.parameters(), destination={})
         if path.endswith(".npz"):
             mx.savez(path, **params)
-        elif path.endswith(".safetensors"):
+        elif path.endswith((".safetensors", ".safetensors.index.json")):
             mx.save_safetensors(path, params)
         else:
             raise ValueError(
