@@ -205,23 +205,6 @@ class _Mapped(Source):
         finally:
             os.close(fd)
 
-    def beside(self, name: str) -> Source:
-        """Open another file of the same folder, in the same way.
-
-        Raises:
-          FormatError: ``name`` is no plain name of a file, there is none, or this source has no
-            folder because it is a file object without a name.
-        """
-        plain = name not in ("", ".", "..") and not set(name) & set("/\\:\0")
-        if self.path is None or not plain:
-            what = f"{name!r} is no plain name" if self.path else "a file object has no folder"
-            raise FormatError(self.path, 0, "file name", f"{what}; it must name a file beside this")
-        path = os.path.join(os.path.dirname(self.path), name)
-        try:
-            return open_source(path, "load", isinstance(self, _Mapped))
-        except MissingFileError:
-            raise FormatError(self.path, 0, "file name", f"there is no file {path!r}") from None
-
     def view(self, offset: int, length: int, alignment: int = 1) -> memoryview | None:
         self._check(offset, length)
         at = self._base + offset
