@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "products.h"
 #include "isa.h"
+#include "pairs.h"
 #include "pool.h"
+#include "products.h"
 #include "scratch.h"
 
 namespace monel {
@@ -19,6 +20,7 @@ constexpr int64_t kBlockRows = 96;             // rows of a that stay in the sec
 constexpr int64_t kSuperRows = 3072;           // rows of a that are converted at once
 constexpr int64_t kInPlaceElements = 1 << 16;  // of b: beyond, its rows evict each other
 constexpr int64_t kTaskFlops = 1 << 21;
+constexpr int64_t kPairVolume = 1 << 15;    // of a product that is worth packing pairs
 constexpr int64_t kGemvElements = 1 << 15;  // elements of a matrix worth a second thread
 
 const void* at(const Matrix& m, int64_t row, int64_t col) {
@@ -232,6 +234,10 @@ void gemm_f32(const Matrix& a, const Matrix& b, float* out, int64_t ld, bool par
       for (int64_t j = 0; j < b.cols; ++j) out[i * ld + j] = turned[j * a.rows + i];
     return;
   }
+  const bool halves = a.dtype == Dtype::bfloat16 && b.dtype == Dtype::bfloat16 &&
+                      a.rows * a.cols * b.cols >= kPairVolume;
+  if (const PairTable* table = halves ? pairs() : nullptr)
+    return gemm_pairs(*table, a, b, out, ld, parallel);
   for (int64_t r = 0; r < a.rows; r += kSuperRows)
     gemm_rows(a, b, r, std::min(kSuperRows, a.rows - r), out + r * ld, ld, parallel);
 }

@@ -37,6 +37,8 @@ Isa isa() {
   return chosen;
 }
 
+bool isa_limited() { return std::getenv("MONEL_CPU_ISA") != nullptr; }
+
 const char* isa_name() {
   constexpr const char* names[] = {"v2", "v3", "v4", "native"};
   return names[static_cast<int>(isa())];

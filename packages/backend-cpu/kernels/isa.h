@@ -15,6 +15,8 @@ enum class Isa { v2, v3, v4, native };
 
 // The best set this processor has, or what MONEL_CPU_ISA (v2, v3, v4) names if the processor has that.
 Isa isa();
+// Whether MONEL_CPU_ISA is set: nothing beyond the sets above is used then.
+bool isa_limited();
 const char* isa_name();
 
 #define MONEL_JOIN2(a, b) a##b

@@ -88,7 +88,8 @@ void pack_transposed(const T* src, int64_t col_stride, int64_t k, int n, float* 
   for (; j + kLanes <= n; j += kLanes) {
     int64_t i = 0;
     for (; i + kLanes <= k; i += kLanes)
-      transpose_square(src + i + j * col_stride, col_stride, out + i * kPanel + j);
+      transpose_square([&](int c) { return load(src + i + (j + c) * col_stride); },
+                       out + i * kPanel + j, kPanel);
     for (; i < k; ++i)
       for (int c = j; c < j + kLanes; ++c) out[i * kPanel + c] = value(src[i + c * col_stride]);
   }
@@ -321,8 +322,8 @@ void add_rows_f64(const double* w, int64_t w_ld, const double* x, int64_t k, int
 
 }  // namespace
 
-MONEL_DEFINE_TABLE(ProductTable, products) = {kTileRows,    kPanel,      tile,     pack,
-                                              widen_row,    narrow_row,  dot_rows, add_rows,
-                                              dot_rows_f64, add_rows_f64};
+MONEL_DEFINE_TABLE(ProductTable, products) = {
+    kTileRows, kPanel, tile, pack, widen_row, narrow_row, dot_rows, add_rows, dot_rows_f64,
+    add_rows_f64};
 
 }  // namespace monel

@@ -116,16 +116,16 @@ MONEL_INLINE void interleave(Reg low, Reg high, Reg* out, Lanes<I...>) {
   out[1] = __builtin_shufflevector(low, high, (kLanes / 2 + I / 2 + I % 2 * kLanes)...);
 }
 
-template <class T>
-MONEL_INLINE void transpose_square(const T* src, int64_t ld, float* out) {
+template <class Row>
+MONEL_INLINE void transpose_square(Row row, float* out, int64_t ld) {
   Reg in[kLanes], next[kLanes];
-  for (int i = 0; i < kLanes; ++i) in[i] = load(src + i * ld);
+  for (int i = 0; i < kLanes; ++i) in[i] = row(i);
   for (int bit = 1; bit < kLanes; bit *= 2) {
     for (int i = 0; i < kLanes / 2; ++i)
       interleave(in[i], in[i + kLanes / 2], next + 2 * i, AllLanes());
     for (int i = 0; i < kLanes; ++i) in[i] = next[i];
   }
-  for (int i = 0; i < kLanes; ++i) store(out + i * kPanel, in[i]);
+  for (int i = 0; i < kLanes; ++i) store(out + i * ld, in[i]);
 }
 
 }  // namespace

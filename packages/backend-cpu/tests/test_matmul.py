@@ -27,6 +27,9 @@ SHAPES = [
     ((), (), 300, 300, 1),
     ((), (), 12, 500, 300),
     ((), (), 33, 700, 130),
+    ((), (), 64, 64, 64),
+    ((), (), 97, 1201, 63),
+    ((), (), 40, 65, 1100),
     ((2, 3), (2, 3), 5, 6, 7),
     ((2, 1), (3,), 5, 6, 7),
     ((4,), (), 5, 6, 7),
@@ -119,12 +122,14 @@ def test_same_bits_for_any_number_of_threads_and_layout_of_work(run, rng, shape,
         _kernels.set_num_threads(before)
 
 
-def test_nan_and_infinity_spread_along_their_row_only(run):
-    x = np.ones((3, 40), np.float32)
-    x[1, 7] = np.nan
-    out = run("matmul", x, np.ones((40, 50), np.float32))
-    assert np.isnan(out[1]).all()
-    assert (out[[0, 2]] == 40).all()
+@pytest.mark.parametrize("dtype", FLOATS[:4])
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+def test_nan_and_infinity_spread_along_their_row_only(run, dtype, special):
+    x = np.ones((35, 41), dtype)
+    x[1, 7] = special
+    out = run("matmul", x, np.ones((41, 50), dtype)).astype(np.float32)
+    assert (out[1] == special).all() if special == np.inf else np.isnan(out[1]).all()
+    assert (np.delete(out, 1, 0) == 41).all()
 
 
 def test_float64_is_computed_without_a_blas_too(rng):
