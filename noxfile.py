@@ -209,6 +209,13 @@ def wheel(session: nox.Session, package: str) -> None:
 
 
 @nox.session
+def api(session: nox.Session) -> None:
+    """The public names and signatures beside those of MLX: what is missing or differs."""
+    install(session, *STACK)
+    session.run("python", "tests/api/compare.py")
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Conversion to and from PyTorch and JAX."""
     install(session, *STACK, extra=(*TEST_TOOLS, *PEERS))

@@ -9,9 +9,12 @@ import tutorial_pages as pages
 
 MODULES = (
     "monel.core",
+    "monel.core.cuda",
+    "monel.core.distributed",
     "monel.core.fast",
     "monel.core.fft",
     "monel.core.linalg",
+    "monel.core.metal",
     "monel.core.plugin",
     "monel.core.random",
     "monel.io",
@@ -21,7 +24,7 @@ MODULES = (
     "monel.utils",
 )
 # Parts of MLX that core does not have yet; examples that need one are skipped until it does.
-LATER = ("distributed", "quantize")
+LATER = ("quantize",)
 
 
 def module(name):

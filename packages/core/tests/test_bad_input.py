@@ -43,7 +43,8 @@ LIKE = "contiguous empty_like ones_like zeros_like".split()
 FILLED = "empty ones zeros".split()
 ATLEAST = "atleast_1d atleast_2d atleast_3d broadcast_arrays".split()
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
-STREAMS = "default_stream new_stream new_thread_local_stream set_default_device".split()
+STREAMS = """default_stream new_stream new_thread_local_stream new_thread_unsafe_stream
+set_default_device""".split()
 DRAWN = "gumbel laplace normal uniform".split()
 
 
@@ -390,7 +391,17 @@ FAST = [
         ValueError,
     ),
     ("fast.cross_entropy", lambda f: f(A, V), ValueError),
+    ("fast.cuda_kernel", lambda f: f("k", ["x"], ["y"], ""), RuntimeError),
+    ("fast.gated_delta_update", lambda f: f(A, A, A, A, A), ShapeError),
+    ("fast.gated_delta_update", lambda f: f([1.0], A, A, A, A), OperandError),
+    ("fast.metal_kernel", lambda f: f("k", ["x"], [], ""), ShapeError),
+    ("fast.metal_kernel", lambda f: f("k", "x", ["y"], ""), TypeError),
+    ("fast.precompiled_cuda_kernel", lambda f: f(**dict.fromkeys(CUDA)), RuntimeError),
 ]
+
+
+CUDA = """name compiled_source inputs output_shapes output_dtypes scalars grid
+threadgroup""".split()
 
 
 def turned(f, x, **changed):

@@ -190,3 +190,11 @@ def test_shapes_stay_open_in_a_shapeless_trace():
         x = mx.reshape(mx.arange(shape[0] * shape[1], dtype=mx.float32), shape)
         for got, want in zip(compiled(x), f(x), strict=True):
             np.testing.assert_allclose(np.array(got), np.array(want), rtol=1e-6)
+
+
+@pytest.mark.parametrize("correction", [0, 1, 0.5])
+def test_correction_is_the_standards_name_of_ddof(correction):
+    a = np.array([1.0, 2.0, 4.0, 8.0], np.float32)
+    want = a.var(ddof=correction)
+    assert mx.var(mx.array(a), correction=correction).item() == pytest.approx(want)
+    assert mx.array(a).std(ddof=3, correction=correction).item() == pytest.approx(want**0.5)

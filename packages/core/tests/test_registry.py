@@ -18,10 +18,12 @@ from monel.core.primitives.kinds import Elementwise
 MACHINERY = {"call", "checkpoint", "custom_function", "output", "placeholder"}
 # Primitives that pass their operands on: nothing that samples would show.
 PASSING = {"depends", "identity"}
+# What nothing but one kind of device can run: no reference, so nothing that samples would show.
+SOURCE = {"metal_kernel"}
 PRIMITIVES = {
     name: cls
     for name, cls in sorted(REGISTRY.items())
-    if name not in MACHINERY and "::" not in name
+    if name not in MACHINERY | SOURCE and "::" not in name
 }
 SAMPLED = [name for name in PRIMITIVES if name not in PASSING]
 

@@ -5,10 +5,6 @@ import pytest
 import monel.core as mx
 import monel.nn as nn
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(mx, "distributed"), reason="this monel.core has no mx.distributed"
-)
-
 sharding = nn.layers.distributed
 
 

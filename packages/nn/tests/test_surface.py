@@ -73,10 +73,8 @@ def test_every_public_name_has_a_docstring(module):
 # Parts of core that the examples of a module use.
 NEEDS = {
     "monel.nn.init": ("linalg",),
-    "monel.nn.utils": ("distributed",),
-    "monel.nn.layers.distributed": ("distributed", "quantize"),
+    "monel.nn.layers.distributed": ("quantize",),
     "monel.nn.layers.quantized": ("quantize",),
-    "monel.nn.layers.sharded": ("distributed",),
 }
 
 

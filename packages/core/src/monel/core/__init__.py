@@ -17,7 +17,7 @@ from .graph import doors
 if TYPE_CHECKING:
     # What type checkers and editors see. base/names.py, generated from this list by
     # packages/core/tools/names.py, says the same at run time.
-    from . import fast, random
+    from . import cuda, distributed, fast, metal, random
     from .construct import *
     from .execute.evaluation import *
     from .execute.memory import *

@@ -9,6 +9,8 @@ from .base.errors import BackendError, DTypeError, ShapeError
 from .graph import value as graph
 from .graph.handle import array
 from .graph.operators import broadcast_shapes
+from .ops.gated_delta import gated_delta_update
+from .ops.source_kernels import cuda_kernel, metal_kernel, precompiled_cuda_kernel
 from .primitives.arguments import call_on, flag, integer, number, operand, stays_open
 from .primitives.attention import Attention, Rope, causal_mask
 from .primitives.combined import LayerNorm, RmsNorm, rms_scale, standardised, wide_of
@@ -16,7 +18,17 @@ from .primitives.convert import cast
 from .primitives.elementwise import add, multiply, subtract
 from .primitives.operands import to_array
 
-__all__ = ["cross_entropy", "layer_norm", "rms_norm", "rope", "scaled_dot_product_attention"]
+__all__ = [
+    "cross_entropy",
+    "cuda_kernel",
+    "gated_delta_update",
+    "layer_norm",
+    "metal_kernel",
+    "precompiled_cuda_kernel",
+    "rms_norm",
+    "rope",
+    "scaled_dot_product_attention",
+]
 
 
 def _normalised(function: str, x: Any, scales: list[Any], stream: Any) -> list[Any]:

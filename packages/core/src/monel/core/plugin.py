@@ -39,6 +39,7 @@ from .base.errors import (
     MonelError,
     OutOfBoundsError,
     ShapeError,
+    StreamError,
     TraceError,
 )
 from .base.program import Equation, Program
@@ -88,6 +89,7 @@ __all__ = [
     "Sample",
     "ShapeError",
     "Source",
+    "StreamError",
     "TraceError",
     "array",
     "bfloat16",

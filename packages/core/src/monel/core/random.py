@@ -330,7 +330,7 @@ def randint(
     low: Any,
     high: Any,
     shape: Any = (),
-    dtype: Any = None,
+    dtype: Any = int32,
     key: array | None = None,
     stream: Any = None,
 ) -> array:

@@ -288,7 +288,14 @@ class finfo:
       65504.0
     """
 
-    def __init__(self, dtype: Dtype) -> None:
+    dtype: Dtype
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+
+    def __init__(self, dtype: Dtype, /) -> None:
         if not isinstance(dtype, Dtype) or not dtype.inexact:
             raise DTypeError(f"finfo: expected a floating or complex dtype, got {dtype!r}")
         real = float32 if dtype is complex64 else dtype
@@ -324,7 +331,12 @@ class iinfo:
       127
     """
 
-    def __init__(self, dtype: Dtype) -> None:
+    dtype: Dtype
+    bits: int
+    max: int
+    min: int
+
+    def __init__(self, dtype: Dtype, /) -> None:
         if not isinstance(dtype, Dtype) or not dtype.integral:
             raise DTypeError(f"iinfo: expected an integer dtype, got {dtype!r}")
         self.dtype = dtype

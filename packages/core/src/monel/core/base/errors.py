@@ -17,6 +17,7 @@ __all__ = [
     "OperandError",
     "OutOfBoundsError",
     "ShapeError",
+    "StreamError",
     "TraceError",
 ]
 
@@ -47,6 +48,10 @@ class DimensionError(MonelError, OverflowError):
 
 class TraceError(MonelError, ValueError):
     """A traced value used where a concrete one is needed, or after its trace has ended."""
+
+
+class StreamError(MonelError, RuntimeError):
+    """A stream used in a thread that it does not belong to."""
 
 
 class MissingRuleError(MonelError, ValueError):

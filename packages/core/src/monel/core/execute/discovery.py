@@ -155,6 +155,14 @@ class Plugins:
                 )
         return self.backend(name)
 
+    def usable(self, name: str) -> bool:
+        """Return whether backend ``name`` is installed and loads."""
+        try:
+            self.probed(name)
+        except BackendError:
+            return False
+        return True
+
     def owner(self, name: str) -> Plugin | None:
         """Return the usable plugin that declares backend ``name``."""
         for plugin in self.found:

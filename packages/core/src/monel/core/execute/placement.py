@@ -7,8 +7,8 @@ import threading
 import warnings
 from typing import Any
 
-from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream
-from ..base.errors import BackendError
+from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream, cpu, gpu
+from ..base.errors import BackendError, StreamError
 from ..graph import value as graph
 from .discovery import plugins
 from .kernels import find_kernel
@@ -23,6 +23,7 @@ __all__ = [
     "is_available",
     "new_stream",
     "new_thread_local_stream",
+    "new_thread_unsafe_stream",
     "set_default_device",
     "set_default_stream",
     "stream",
@@ -130,7 +131,11 @@ def backend_of(device: Device) -> tuple[str, str]:
             if name in found.broken:
                 continue
             raise
-    raise BackendError(f"no {device.type.name} backend is installed for {device!r}")
+    raise BackendError(f"{_missing[device.type]} is installed for {device!r}")
+
+
+# MLX's users match its words for a missing GPU.
+_missing = {cpu: "no cpu backend", gpu: "No Metal back-end or other gpu backend"}
 
 
 def _native_name(backend: str, name: str, index: int) -> str:
@@ -207,6 +212,11 @@ def to_stream(given: Any) -> Stream:
     if given is None:
         return current_stream()
     if isinstance(given, Stream):
+        if given.thread is not None and given.thread != threading.get_ident():
+            raise StreamError(
+                f"There is no {given!r} in the current thread: a stream belongs to the thread that "
+                "made it; for one that any thread may use there is mx.new_thread_unsafe_stream"
+            )
         return given
     if isinstance(given, ThreadLocalStream):
         found = getattr(given.local, "stream", None)
@@ -280,7 +290,7 @@ def set_default_stream(stream: Stream) -> None:
 
 
 def new_stream(device: Device | DeviceType) -> Stream:
-    """Return a new stream on ``device``.
+    """Return a new stream on ``device``, which only the calling thread may use.
 
     Raises:
       ValueError: The device is not available.
@@ -290,10 +300,28 @@ def new_stream(device: Device | DeviceType) -> Stream:
       >>> mx.add(mx.array(1), 2, stream=mx.new_stream(mx.cpu))
       array(3, dtype=int32)
     """
-    device = as_device("new_stream", device)
-    check_device("new_stream", device)
+    return _new_stream("new_stream", device, threading.get_ident())
+
+
+def _new_stream(function: str, device: Any, thread: int | None) -> Stream:
+    device = as_device(function, device)
+    check_device(function, device)
     stream_of(device)
-    return Stream(device, _next_index(), threading.get_ident())
+    return Stream(device, _next_index(), thread)
+
+
+def new_thread_unsafe_stream(device: Device | DeviceType) -> Stream:
+    """Return a new stream on ``device`` that any thread may use.
+
+    Raises:
+      ValueError: The device is not available.
+      TypeError: ``device`` is no device.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.add(mx.array(1), 2, stream=mx.new_thread_unsafe_stream(mx.cpu))
+      array(3, dtype=int32)
+    """
+    return _new_stream("new_thread_unsafe_stream", device, None)
 
 
 def new_thread_local_stream(device: Device | DeviceType) -> ThreadLocalStream:
@@ -432,18 +460,20 @@ def device_count(device_type: DeviceType) -> int:
     return 0
 
 
-def device_info(device: Device | DeviceType | None = None) -> dict[str, Any]:
+def device_info(d: Device | DeviceType | None = None) -> dict[str, Any]:
     """Return facts about a device: name, memory, architecture, as far as they are known.
 
+    Args:
+      d: The device; by default the default one.
     Raises:
       ValueError: The device is not available.
-      TypeError: ``device`` is no device.
+      TypeError: ``d`` is no device.
     Example:
       >>> import monel.core as mx
       >>> "device_name" in mx.device_info(mx.cpu)
       True
     """
-    chosen = default_device() if device is None else as_device("device_info", device)
+    chosen = default_device() if d is None else as_device("device_info", d)
     backend, name = backend_of(chosen)
     return plugins().backend(backend).device_info(name)
 

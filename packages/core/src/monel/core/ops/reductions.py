@@ -14,6 +14,7 @@ from ..primitives.arguments import (
     canonical_axes,
     describe,
     integer,
+    number,
     operand,
     speaking_as,
     stays_open,
@@ -60,7 +61,7 @@ def _mean(x: Any, axes: tuple[int, ...], keepdims: bool, stream: Any) -> Any:
     return _divided(total, x, axes, 0, stream)
 
 
-def _divided(total: Any, x: Any, axes: tuple[int, ...], less: int, stream: Any) -> Any:
+def _divided(total: Any, x: Any, axes: tuple[int, ...], less: float, stream: Any) -> Any:
     """Divide by the number of elements of ``x`` along ``axes`` minus ``less``, or by 0."""
     count: Any
     if stays_open(x):
@@ -73,7 +74,14 @@ def _divided(total: Any, x: Any, axes: tuple[int, ...], less: int, stream: Any) 
 
 
 def var(
-    a: Any, /, axis: Any = None, keepdims: bool = False, ddof: int = 0, *, stream: Any = None
+    a: Any,
+    /,
+    axis: Any = None,
+    keepdims: bool = False,
+    ddof: int = 0,
+    *,
+    correction: float | None = None,
+    stream: Any = None,
 ) -> array:
     """Return the variance over the given axes: the mean of ``abs(a - mean(a))**2``.
 
@@ -84,6 +92,7 @@ def var(
       axis: An int, a sequence of ints, or None for all axes.
       keepdims: Keep the reduced axes with length 1.
       ddof: The divisor is the number of elements minus ``ddof``; 0 where that is negative.
+      correction: The array API standard's name of ``ddof``, which it replaces; need not be whole.
     Returns:
       Array of the dtype of ``a``, float32 for integers, bool and complex64.
     Raises:
@@ -93,11 +102,18 @@ def var(
       >>> mx.var(mx.array([1.0, 2.0, 3.0]), ddof=1)
       array(1, dtype=float32)
     """
-    return _variance("var", a, axis, keepdims, ddof, stream)
+    return _variance("var", a, axis, keepdims, _less("var", ddof, correction), stream)
 
 
 def std(
-    a: Any, /, axis: Any = None, keepdims: bool = False, ddof: int = 0, *, stream: Any = None
+    a: Any,
+    /,
+    axis: Any = None,
+    keepdims: bool = False,
+    ddof: int = 0,
+    *,
+    correction: float | None = None,
+    stream: Any = None,
 ) -> array:
     """Return the standard deviation over the given axes: the root of ``var``.
 
@@ -106,6 +122,7 @@ def std(
       axis: An int, a sequence of ints, or None for all axes.
       keepdims: Keep the reduced axes with length 1.
       ddof: The divisor is the number of elements minus ``ddof``; 0 where that is negative.
+      correction: The array API standard's name of ``ddof``, which it replaces; need not be whole.
     Returns:
       Array of the dtype of ``a``, float32 for integers, bool and complex64.
     Raises:
@@ -115,14 +132,20 @@ def std(
       >>> mx.std(mx.array([1.0, 3.0]))
       array(1, dtype=float32)
     """
-    variance = _variance("std", a, axis, keepdims, ddof, stream)
+    variance = _variance("std", a, axis, keepdims, _less("std", ddof, correction), stream)
     return call_on(stream, "sqrt", variance)
 
 
-def _variance(function: str, a: Any, axis: Any, keepdims: bool, ddof: int, stream: Any) -> Any:
+def _less(function: str, ddof: int, correction: float | None) -> float:
+    """Return what the divisor is less than the number of elements."""
+    if correction is None:
+        return integer(function, "ddof", ddof)
+    return number(function, "correction", correction)
+
+
+def _variance(function: str, a: Any, axis: Any, keepdims: bool, less: float, stream: Any) -> Any:
     x = operand(function, a)
     axes = canonical_axes(function, axis, x, keepdims)
-    less = integer(function, "ddof", ddof)
     x = as_floating(x, stream)
     wide = _wide(x, stream)
     deviation = elementwise.subtract(wide, _mean(wide, axes, True, stream), stream)
