@@ -223,6 +223,13 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def files_differential(session: nox.Session) -> None:
+    """Files of mlx read by monel, and files of monel by mlx: every format and dtype, metadata."""
+    install(session, *STACK, extra=(*TEST_TOOLS, "mlx[cpu]==0.32.4"))
+    pytest(session, "tests/interop/test_files_mlx.py")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run the code of the tutorials and of the public docstrings."""
     install(session, *STACK, extra=TEST_TOOLS)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gguf.quants import dequantize, quantize
 
-from monel.core.plugin import HostTensor
+from monel.core.plugin import FormatError, HostTensor
 from monel.io import gguf
 
 Q, T = reference.GGMLQuantizationType, reference.GGUFValueType
@@ -407,3 +407,148 @@ def test_an_alignment_that_readers_refuse_is_not_written(saved, host, alignment)
     metadata = {"general.alignment": host(np.uint32(alignment))}
     with pytest.raises(ValueError, match="power of two"):
         saved(gguf.save, {}, metadata=metadata)
+
+
+BITS = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
+
+
+@pytest.mark.parametrize("name", BITS)
+@pytest.mark.parametrize("shape", [(32,), (3, 128), (2, 3, 64), (70_000, 64)])
+def test_packed_tensors_are_written_as_the_blocks_they_came_from(
+    source, values, saved, host, written, name, shape
+):
+    rng = np.random.default_rng(0)
+    flat = rng.standard_normal((int(np.prod(shape[:-1])), shape[-1]), dtype="float32")
+    raw = quantize(flat, Q[name])
+    blocks = crafted((), [info("x.weight", shape[::-1], int(Q[name]))], raw.tobytes())
+    got = {key: host(values(tensor)) for key, tensor in gguf.load(source(blocks)).items()}
+    assert saved(gguf.save, got).rstrip(b"\0") == blocks.rstrip(b"\0")
+
+
+def test_a_packed_tensor_without_elements_makes_the_round_trip(source, saved, host):
+    parts = {"x.weight": ("uint32", 4), "x.scales": ("float16", 1), "x.biases": ("float16", 1)}
+    given = {name: host(np.zeros((0, n), dtype)) for name, (dtype, n) in parts.items()}
+    got = gguf.load(source(saved(gguf.save, given)))
+    assert {name: (t.shape, t.dtype_name) for name, t in got.items()} == {
+        name: ((0, n), dtype) for name, (dtype, n) in parts.items()
+    }
+
+
+@pytest.fixture
+def triple(host):
+    """A quantized array of one row of two groups."""
+
+    def triple(bits, scales, biases, dtype="float16", name="x.weight"):
+        words = np.arange(2 * bits, dtype="uint32")[None] * 0x01234567
+        kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+        stem = name.removesuffix(".weight")
+        return {
+            name: host(words),
+            f"{stem}.scales": host(np.array([scales], kind)),
+            f"{stem}.biases": host(np.array([biases], kind)),
+        }
+
+    return triple
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("bits", "biases", "name"),
+    [(4, [-16, 4], "Q4_0"), (4, [-16, 5], "Q4_1"), (8, [-256, 64], "Q8_0")],
+)
+def test_biases_decide_the_type_of_a_packed_tensor(
+    tmp_path, source, values, saved, triple, bits, biases, name, dtype
+):
+    given = triple(bits, [2, -0.5], biases, dtype)
+    path = tmp_path / "written.gguf"
+    path.write_bytes(saved(gguf.save, given))
+    (tensor,) = reference.GGUFReader(path).tensors
+    assert (tensor.name, tensor.tensor_type.name, tensor.shape.tolist()) == (
+        "x.weight",
+        name,
+        [64, 1],
+    )
+    got = {key: values(t).tolist() for key, t in gguf.load(source(path.read_bytes())).items()}
+    words = np.frombuffer(given["x.weight"].data, "uint32").tolist()
+    assert got == {"x.weight": [words], "x.scales": [[2, -0.5]], "x.biases": [biases]}
+
+
+def test_scales_are_rounded_to_float16(source, values, saved, triple):
+    given = triple(4, [0.1, 1 / 3], [1.0, 1e-3], "float32")
+    got = gguf.load(source(saved(gguf.save, given)))
+    want = np.array([0.1, 1 / 3], "float16").tolist()
+    assert values(got["x.scales"]).tolist() == [want]
+
+
+def test_a_packed_tensor_without_the_ending_keeps_its_name(source, saved, triple):
+    got = gguf.load(source(saved(gguf.save, triple(4, [1, 1], [0, 0], name="x"))))
+    assert list(got) == ["x", "x.scales", "x.biases"]
+
+
+def test_scales_of_what_is_no_packed_tensor_stay_arrays(source, saved, host):
+    given = {name: host(np.ones((1, 2), "float16")) for name in ("x", "x.scales", "x.biases")}
+    assert sorted(gguf.load(source(saved(gguf.save, given)))) == sorted(given)
+
+
+def test_8_bits_with_biases_of_their_own_name_the_way_out(saved, triple):
+    with pytest.raises(ValueError, match=r"'x.weight' .* --quantize q8_0"):
+        saved(gguf.save, triple(8, [2, 2], [-256, 0]))
+
+
+def test_groups_of_another_size_are_not_written(saved, triple, host):
+    given = triple(4, [2, 2], [0, 0]) | {"x.weight": host(np.ones((1, 32), "uint32"))}
+    with pytest.raises(ValueError, match="group_size=32"):
+        saved(gguf.save, given)
+
+
+def test_scales_beyond_float16_are_not_written(saved, triple):
+    with pytest.raises(ValueError, match="beyond float16"):
+        saved(gguf.save, triple(4, [1e6, 1], [0, 0], "float32"))
+
+
+def test_two_packed_tensors_with_the_same_scales_are_not_written(saved, triple):
+    given = triple(4, [1, 1], [0, 0])
+    with pytest.raises(ValueError, match="same scales"):
+        saved(gguf.save, given | {"x": given["x.weight"]})
+
+
+def test_scales_and_biases_of_two_dtypes_are_not_written(saved, triple, host):
+    given = triple(4, [1, 1], [0, 0]) | {"x.biases": host(np.zeros((1, 2), "float32"))}
+    with pytest.raises(ValueError, match="one dtype"):
+        saved(gguf.save, given)
+
+
+def test_words_alone_are_not_written(saved, host):
+    with pytest.raises(ValueError, match="uint32, which GGUF has no type for"):
+        saved(gguf.save, {"x.weight": host(np.ones(8, "uint32"))})
+
+
+@pytest.mark.parametrize("kind", [k for k in Q if k.name.startswith(("IQ", "TQ", "NV", "Q1"))])
+def test_every_quantization_that_the_package_decodes_is_read(source, values, kind):
+    block, size = reference.GGML_QUANT_SIZES[kind]
+    raw = np.random.default_rng(0).integers(0, 60, (2, 2 * size), dtype="uint8")
+    data = crafted((), [info("x", (2 * block, 2), int(kind))], raw.tobytes())
+    try:
+        with np.errstate(all="ignore"):
+            want = dequantize(raw, kind).astype("float16")
+    except NotImplementedError:
+        with pytest.raises(FormatError, match=f"type {int(kind)} "):
+            gguf.load(source(data))
+        return
+    got = gguf.load(source(data))["x"]
+    assert got.stored == kind.name
+    np.testing.assert_array_equal(values(got), want)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_metadata_of_every_dtype_make_the_round_trip(source, saved, host, shape):
+    dtypes = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 float32 float64 bool".split()
+    given = {dtype: host(np.ones(shape, dtype)) for dtype in dtypes}
+    got = gguf.load(source(saved(gguf.save, {}, metadata=given)), return_metadata=True)[1]
+    assert {k: scalar(v) for k, v in got.items()} == {k: scalar(v) for k, v in given.items()}
+
+
+def test_a_vocabulary_makes_the_round_trip(source, saved):
+    words = [f"wörd{i}" for i in range(150_000)]
+    got = gguf.load(source(saved(gguf.save, {}, metadata={"t": words})), return_metadata=True)[1]
+    assert got["t"] == words

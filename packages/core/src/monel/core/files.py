@@ -58,7 +58,7 @@ def load(
       it was opened, even if it is replaced before they are evaluated.
     Raises:
       FormatError: The file is malformed or of no known format. A ValueError and a RuntimeError.
-      MissingFileError: There is no such file. A FileNotFoundError and a RuntimeError.
+      MissingFileError: There is no such file. A FileNotFoundError, RuntimeError and ValueError.
       ValueError: Unknown ``format``, metadata asked of a format without, or ``mmap`` of what is
         no file on the disk.
     Example:

@@ -15,7 +15,7 @@ from monel.core.plugin import LazyTensor, Source
 
 from .reading import CHUNK, ITEM_SIZES, Plain
 
-__all__ = ["CODES", "PLAIN", "TensorType", "lazy", "tensor_type"]
+__all__ = ["CODES", "GROUP", "PLAIN", "QUANTIZED", "TensorType", "lazy", "tensor_type"]
 
 PLAIN = {
     0: "float32", 1: "float16", 24: "int8", 25: "int16", 26: "int32", 27: "int64",
@@ -24,7 +24,7 @@ PLAIN = {
 CODES = {name: code for code, name in PLAIN.items()}
 
 _MXFP4 = 39
-_GROUP = 32
+GROUP = 32
 
 
 class TensorType(NamedTuple):
@@ -36,10 +36,10 @@ class TensorType(NamedTuple):
     size: int
 
 
-_QUANTIZED = {
-    2: TensorType(2, "Q4_0", _GROUP, 18),
-    3: TensorType(3, "Q4_1", _GROUP, 20),
-    8: TensorType(8, "Q8_0", _GROUP, 34),
+QUANTIZED = {
+    2: TensorType(2, "Q4_0", GROUP, 18),
+    3: TensorType(3, "Q4_1", GROUP, 20),
+    8: TensorType(8, "Q8_0", GROUP, 34),
 }
 
 
@@ -48,8 +48,8 @@ def tensor_type(code: int) -> TensorType | None:
     """Return the type of a code, or ``None`` where it is unknown, removed, or cannot be decoded."""
     if code in PLAIN:
         return TensorType(code, PLAIN[code], 1, ITEM_SIZES[PLAIN[code]])
-    if code in _QUANTIZED:
-        return _QUANTIZED[code]
+    if code in QUANTIZED:
+        return QUANTIZED[code]
     import numpy as np
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
     from gguf.quants import dequantize
@@ -70,22 +70,22 @@ def lazy(
     if kind.code in PLAIN:
         return {name: LazyTensor(shape, kind.name, Plain(source, offset, kind.name))}
     blocks = nbytes // kind.size
-    if kind.code not in _QUANTIZED:
+    if kind.code not in QUANTIZED:
         dtype = "bfloat16" if kind.code == _MXFP4 else "float16"
-        return {name: LazyTensor(shape, dtype, Blocks(source, offset, blocks, kind, _dequantized))}
+        reader = Blocks(source, offset, blocks, kind, _dequantized)
+        return {name: LazyTensor(shape, dtype, reader, kind.name)}
     bits = 8 if kind.name == "Q8_0" else 4
     packed = (*shape[:-1], shape[-1] * bits // 32)
-    groups = (*shape[:-1], shape[-1] // _GROUP)
+    groups = (*shape[:-1], shape[-1] // GROUP)
     stem = name.removesuffix(".weight")
-    words = _words8 if bits == 8 else _words4
+    parts: dict[str, tuple[tuple[int, ...], str, Any]] = {
+        name: (packed, "uint32", _words8 if bits == 8 else _words4),
+        f"{stem}.scales": (groups, "float16", _scales),
+        f"{stem}.biases": (groups, "float16", _biases),
+    }
     return {
-        name: LazyTensor(packed, "uint32", Blocks(source, offset, blocks, kind, words)),
-        f"{stem}.scales": LazyTensor(
-            groups, "float16", Blocks(source, offset, blocks, kind, _scales)
-        ),
-        f"{stem}.biases": LazyTensor(
-            groups, "float16", Blocks(source, offset, blocks, kind, _biases)
-        ),
+        part: LazyTensor(size, dtype, Blocks(source, offset, blocks, kind, convert), kind.name)
+        for part, (size, dtype, convert) in parts.items()
     }
 
 

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from monel.core.plugin import HostTensor
 
 from .gguf_blocks import CODES
-from .reading import ITEM_SIZES, write_all, write_tensor
+from .gguf_packing import BlockTensor, packed
+from .reading import checked_pieces, write_all
 
 __all__ = ["save"]
 
@@ -24,11 +25,13 @@ _ALIGNMENT = 32
 
 def save(
     target: BinaryIO,
-    arrays: Mapping[str, HostTensor],
+    arrays: Mapping[str, HostTensor | BlockTensor],
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``arrays`` and ``metadata``, both sorted by name.
+
+    A quantized array, which is ``x.weight``, ``x.scales`` and ``x.biases``, becomes one tensor.
 
     Args:
       target: Binary file.
@@ -38,7 +41,7 @@ def save(
     Raises:
       ValueError: A dtype, shape or value that GGUF cannot hold.
     """
-    metadata = dict(sorted((metadata or {}).items()))
+    metadata, arrays = dict(sorted((metadata or {}).items())), packed(arrays)
     alignment = _alignment(metadata)
     header = [b"GGUF", struct.pack("<IQQ", 3, len(arrays), len(metadata))]
     for key, value in metadata.items():
@@ -46,14 +49,19 @@ def save(
     names, offset = sorted(arrays), 0
     for name in names:
         tensor = arrays[name]
-        nbytes = _check_tensor(name, tensor)
+        code, nbytes = _check_tensor(name, tensor)
         rank = len(tensor.shape)
-        fields = (rank, *reversed(tensor.shape), CODES[tensor.dtype_name], offset)
+        fields = (rank, *reversed(tensor.shape), code, offset)
         header += [_string(name, "arrays"), struct.pack(f"<I{rank}QIQ", *fields)]
         offset += nbytes + -nbytes % alignment
     _pad(target, write_all(target, b"".join(header)), alignment)
     for name in names:
-        _pad(target, write_tensor(target, name, arrays[name]), alignment)
+        tensor = arrays[name]
+        if isinstance(tensor, BlockTensor):
+            pieces = tensor.pieces()
+        else:
+            pieces = checked_pieces(name, tensor)
+        _pad(target, sum(write_all(target, piece) for piece in pieces), alignment)
 
 
 def _pad(target: BinaryIO, count: int, alignment: int) -> None:
@@ -73,21 +81,20 @@ def _alignment(metadata: Mapping[str, Any]) -> int:
     )
 
 
-def _check_tensor(name: str, tensor: HostTensor) -> int:
-    """Return the bytes of a tensor that GGUF can hold."""
+def _check_tensor(name: str, tensor: HostTensor | BlockTensor) -> tuple[int, int]:
+    """Return type and bytes of a tensor that GGUF can hold."""
+    if len(tensor.shape) > 4:
+        raise ValueError(
+            f"save_gguf: {name!r} has {len(tensor.shape)} dimensions, GGUF at most 4: reshape it"
+        )
+    if isinstance(tensor, BlockTensor):
+        return tensor.kind.code, tensor.nbytes
     if tensor.dtype_name not in CODES:
         raise ValueError(
             f"save_gguf: {name!r} is {tensor.dtype_name}, which GGUF has no type for; "
             f"it has {', '.join(CODES)}: convert with astype"
         )
-    if len(tensor.shape) > 4:
-        raise ValueError(
-            f"save_gguf: {name!r} has {len(tensor.shape)} dimensions, GGUF at most 4: reshape it"
-        )
-    nbytes = ITEM_SIZES[tensor.dtype_name]
-    for size in tensor.shape:
-        nbytes *= size
-    return nbytes
+    return CODES[tensor.dtype_name], tensor.nbytes
 
 
 def _string(text: str, field: str) -> bytes:

@@ -43,8 +43,8 @@ class FormatError(MonelError, ValueError, RuntimeError):
         return type(self), (self.path, self.offset, self.field, self.reason)
 
 
-class MissingFileError(MonelError, FileNotFoundError, RuntimeError):
-    """A path at which there is no file."""
+class MissingFileError(MonelError, FileNotFoundError, RuntimeError, ValueError):
+    """A path at which there is no file; MLX raises one of the last two, depending on the format."""
 
 
 class Source:
