@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .primitives.compare import *
     from .primitives.convert import *
     from .primitives.dot import *
+    from .primitives.effects import *
     from .primitives.elementwise import *
     from .primitives.exponential import *
     from .primitives.reduce import *

@@ -65,6 +65,7 @@ PUBLIC = {
     ),
     "primitives.convert": "astype stop_gradient view",
     "primitives.dot": "addmm matmul",
+    "primitives.effects": "depends host_call",
     "primitives.elementwise": (
         "add divide divmod floor_divide maximum minimum multiply pow power remainder subtract"
     ),
@@ -105,10 +106,11 @@ PRIMITIVES = {
         "logical_or not_equal where"
     ),
     "primitives.conv": "conv",
-    "primitives.convert": "bitcast cast copy depends stop_gradient",
+    "primitives.convert": "bitcast cast copy stop_gradient",
     "primitives.create": "constant full iota",
     "primitives.derive": "identity placeholder",
     "primitives.dot": "matmul",
+    "primitives.effects": "callback depends host_call report",
     "primitives.elementwise": "add div floor_divide maximum minimum mul pow rem sub",
     "primitives.exponential": (
         "arccosh arcsinh arctanh cosh exp expm1 log log10 log1p log2 logaddexp sigmoid sinh tanh"

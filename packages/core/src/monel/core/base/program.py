@@ -63,6 +63,11 @@ class Program:
         self._fingerprint: str | None = None
 
     @property
+    def effect(self) -> bool:
+        """Whether an equation has an effect."""
+        return any(equation.primitive.effect for equation in self.equations)
+
+    @property
     def in_avals(self) -> tuple[AbstractArray, ...]:
         return self.avals[: self.inputs]
 

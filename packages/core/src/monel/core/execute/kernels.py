@@ -34,7 +34,7 @@ def _pass_on(target: graph.Target) -> Callable[..., Any]:
 
 @core_kernel("depends")
 def _depends(target: graph.Target) -> Callable[..., Any]:
-    return lambda ctx, p, *operands: tuple(operands[: p.count])
+    return lambda ctx, p, *operands: p.reference(*operands)
 
 
 @core_kernel("constant")

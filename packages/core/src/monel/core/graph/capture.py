@@ -6,21 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.avals import AbstractArray
+from ..base.errors import TraceError
 from ..base.program import Equation, Program
 from .handle import wrap
 from .primitive import Output, apply
 from .value import last_serial
 
 
-def capture(inputs: Sequence[Any], outputs: Sequence[Any], since: int) -> Program:
+def capture(
+    inputs: Sequence[Any], outputs: Sequence[Any], since: int, effects: Sequence[Any] = ()
+) -> Program:
     """Return the Program that makes ``outputs`` from ``inputs`` (all Values).
 
     What was recorded after the serial number ``since`` becomes equations; everything older, and
-    host constants, become the Program's constants.
+    host constants, become the Program's constants. ``effects`` are kept whether or not an output
+    needs them.
     """
     variables: dict[int, int] = {v.serial: i for i, v in enumerate(inputs)}
     avals: list[AbstractArray] = [v.aval for v in inputs]
-    constants, recorded = _collect(outputs, variables, since)
+    constants, recorded = _collect((*outputs, *effects), variables, since)
     for v in constants:
         variables[v.serial] = len(avals)
         avals.append(v.aval)
@@ -65,8 +69,21 @@ def _collect(outputs: Any, inputs: Any, since: int) -> tuple[list[Any], list[Any
 
 
 def _settled(v: Any) -> bool:
-    """Whether ``v`` has been computed and its history let go: it can only be a constant."""
-    return v.buffer is not None and (v.trace is None or not v.trace.open)
+    """Whether ``v`` can only be a constant.
+
+    It has been computed, and its history was let go or must not run again.
+    """
+    if v.buffer is None:
+        return False
+    if v.trace is None or not v.trace.open:
+        return True
+    maker = v.operands[0].primitive if type(v.primitive) is Output else v.primitive
+    if maker.effect and maker.nondifferentiable is None:
+        raise TraceError(
+            f"{v.trace.name}: {maker} has an effect and was evaluated inside the function that is "
+            f"traced, which would run it again; evaluate its result outside"
+        )
+    return bool(maker.effect)
 
 
 def inline(program: Program, arrays: Sequence[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from weakref import ref
 from ..base import names
 from ..base.errors import MissingRuleError
 from ..contract.backend import DECIDING_OPERANDS
-from . import handle
+from . import effects, handle
 from . import value as graph
 from .doors import load
 
@@ -128,7 +128,8 @@ class Primitive(metaclass=PrimitiveMeta):
       export_name: The stable name in printed and exported graphs; by default the class's name.
       outputs: Number of outputs.
       view: A backend may return storage shared with operand 0.
-      effect: Never folded, merged or duplicated.
+      effect: Never folded, merged, duplicated or reordered; such a primitive is not interned.
+      eager: An effect without a result that could be asked for: it runs as soon as it can.
       shape_dependent: Parameters hold a shape.
       elementwise: Element i of the output depends only on element i of the operands.
       dtype_operand: The operand whose dtype names the kernel.
@@ -146,6 +147,7 @@ class Primitive(metaclass=PrimitiveMeta):
     outputs: ClassVar[int] = 1
     view: ClassVar[bool] = False
     effect: ClassVar[bool] = False
+    eager: ClassVar[bool] = False
     shape_dependent: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
     required: ClassVar[bool] = False
@@ -165,6 +167,9 @@ class Primitive(metaclass=PrimitiveMeta):
             cls.name = name
             cls.export_name = export_name or cls.__name__
         cls.fields = _fields_of(cls)
+        if cls.effect and cls.interned:
+            # The evaluation looks for effects among primitives that are not interned only.
+            raise TypeError(f"primitive {name!r} has an effect and must not be interned")
         if name:
             REGISTRY[name] = cls
             if cls.dtype_operand:
@@ -300,11 +305,11 @@ def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -
     first = out[0] if several else out
     dtype = first.dtype
     made = graph.record(primitive, values, first.shape, dtype, first.size, stream, trace)
-    if primitive.effect and trace is not None:
-        trace.effects.append(made)
     if graph._slots.listeners is not None:
         graph._slots.listeners(made)
     if not several:
+        if primitive.effect:
+            effects.announce(made)
         return made
     outputs = tuple(
         [
@@ -313,6 +318,8 @@ def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -
         ]
     )
     made.outputs = [ref(output) for output in outputs]
+    if primitive.effect:
+        effects.announce(made)
     return outputs
 
 

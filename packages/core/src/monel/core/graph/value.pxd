@@ -24,6 +24,7 @@ cdef class Slots:
     cdef public object listeners
     cdef public object missing
     cdef public object on_stream
+    cdef public object order
     cdef public object promote
     cdef public object resolve
     cdef public object scalar
@@ -61,6 +62,7 @@ cdef class Trace:
     cdef public list evaluated
     cdef public list effects
     cdef public bint shapeless
+    cdef public bint concrete
 
 
 @cython.final

@@ -61,6 +61,7 @@ class Slots:
       current_stream: () -> Stream: the calling thread's default stream.
       to_stream: Any user's ``stream=`` argument -> Stream.
       resolve: Stream -> Target, at the first evaluation on a stream.
+      order: (value) -> None: runs the effects that come before ``value``'s on its stream.
       missing: (target, value, operands, buffers) -> buffer: no kernel took the primitive.
       transfer: (value, target) -> buffer of ``value`` on ``target``'s device.
       fuse: (value, target) -> None: rewrites ``value`` into one fused operation where it pays.
@@ -81,6 +82,7 @@ class Slots:
     keep_dtype: Callable[..., Any]
     missing: Callable[..., Any]
     on_stream: Callable[..., Any]
+    order: Callable[..., Any]
     promote: Callable[..., Any]
     resolve: Callable[..., Any]
     scalar: Callable[..., Any]
@@ -99,6 +101,7 @@ class Slots:
         "listeners",
         "missing",
         "on_stream",
+        "order",
         "promote",
         "resolve",
         "scalar",
@@ -187,14 +190,18 @@ class Trace:
       serial: Values older than this can't descend from it.
       evaluated: Weak references to Values that ran while it was open and kept their operands.
       shapeless: Whether shapes must stay open in what is recorded.
+      concrete: Whether its tracers have values; placeholders have none.
       effects: Values whose primitives have effects, in the order in which they were recorded.
     """
 
-    __slots__ = ("depth", "effects", "evaluated", "name", "open", "serial", "shapeless")
+    __slots__ = ("concrete", "depth", "effects", "evaluated", "name", "open", "serial", "shapeless")
 
-    def __init__(self, name: str, depth: int, shapeless: bool = False) -> None:
+    def __init__(
+        self, name: str, depth: int, shapeless: bool = False, concrete: bool = False
+    ) -> None:
         self.name = name
         self.depth = depth
+        self.concrete = concrete
         self.open = True
         self.serial = _serial
         self.evaluated: list[Any] = []
@@ -541,6 +548,8 @@ def _look_up(target: Any, primitive: Any, key: int, value: Any, operands: tuple[
         target.last_key = key
         target.last_kernel = kernel
         target.last_primitive = primitive
+    elif primitive.effect:
+        slots.order(value)
     return kernel
 
 
@@ -557,6 +566,8 @@ def _run_across(value: Any, operands: tuple[Any, ...], target: Any) -> None:
     for operand in operands:
         other = operand.stream.target
         buffers.append(operand.buffer if other is target else slots.transfer(operand, target))
+    if value.primitive.effect:
+        slots.order(value)
     kernel = target.find(target, value.primitive, value, operands)
     result = kernel(target.context, value.primitive, *buffers)
     if result is NotImplemented:

@@ -151,28 +151,6 @@ class StopGradient(LocallyConstant, View, name="stop_gradient"):
         yield Sample(cls(), (rng.standard_normal((2, 3)).astype("float32"),))
 
 
-class Depends(Primitive, name="depends"):
-    """The first operands, computed only after the others: each output is its operand."""
-
-    count: int
-    linear = "joint"
-
-    def abstract(self, *operands: Any) -> Any:
-        return tuple([x.aval for x in operands[: self.count]])
-
-    def reference(self, *operands: Any) -> Any:
-        return operands[: self.count]
-
-    def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        return tuple(tangents[: self.count])
-
-    def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        return tuple(cotangents) + (None,) * (len(primals) - self.count)
-
-    def batch(self, operands: Any, dims: Any) -> Any:
-        return self.bind(*operands), tuple(dims[: self.count])
-
-
 def stop_gradient(a: Any, /, *, stream: Any = None) -> array:
     """Return ``a`` as a constant of every derivative.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
+from ..base.avals import AbstractArray
 from ..base.errors import MissingRuleError
 from ..graph import value as graph
 from ..graph.handle import wrap
@@ -115,7 +116,7 @@ class _Scope:
             self.manager.__exit__(*error)
 
 
-def _outputs_of(value: Any) -> tuple[Any, ...]:
+def outputs_of(value: Any) -> tuple[Any, ...]:
     """Return the outputs of ``value`` as arrays; those that died are recorded again."""
     if value.outputs is None:
         return (wrap(value),)
@@ -178,7 +179,7 @@ def vjp_of(value: Any, cotangents: Any, wanted: Any) -> Any:
     """Return the cotangents of the wanted operands of ``value``, by the best rule there is."""
     p = value.primitive
     operands = tuple([wrap(o) for o in value.operands])
-    outputs = _outputs_of(value)
+    outputs = outputs_of(value)
     cotangents = tuple(cotangents)
     if p.vjp is not None:
         return p.vjp(operands, cotangents, outputs, wanted)
@@ -287,7 +288,7 @@ def jvp_of(value: Any, tangents: Any) -> Any:
     operands = tuple([wrap(o) for o in value.operands])
     tangents = tuple(tangents)
     if p.jvp is not None:
-        return p.jvp(operands, tangents, _outputs_of(value))
+        return p.jvp(operands, tangents, outputs_of(value))
     if p.linear is not None:
         return _jvp_linear(p, operands, tangents)
     moving = tuple(i for i, t in enumerate(tangents) if t is not None)
@@ -341,12 +342,17 @@ def _as_tuple(made: Any) -> tuple[Any, ...]:
     return made if isinstance(made, tuple) else (made,)
 
 
-def batched(outputs: Any, inputs: Any, arrays: Any, dims: Any) -> list[tuple[Any, Any]]:
+def batched(
+    outputs: Any, inputs: Any, arrays: Any, dims: Any, anew: Any = ()
+) -> list[tuple[Any, Any]]:
     """Walk from ``inputs`` (Values), which stand for ``arrays`` batched along ``dims``.
 
+    Values in ``anew`` are recorded again in their place though they do not depend on the batch.
     Returns (array, axis) for each output; the axis is None where it does not depend on the batch.
     """
     order = reachable(outputs, inputs)
+    if anew:
+        order = sorted({*order, *anew}, key=lambda v: v.serial)
     env: dict[int, tuple[Any, Any]] = {
         v.serial: (a, d) for v, a, d in zip(inputs, arrays, dims, strict=True)
     }
@@ -369,6 +375,8 @@ def batched(outputs: Any, inputs: Any, arrays: Any, dims: Any) -> list[tuple[Any
         if v.outputs is not None:
             ds = d if isinstance(d, tuple) else (d,) * len(found)
             parts[v.serial] = list(zip(found, ds, strict=True))
+            # Whoever asks for the whole (an effect is wanted for itself) learns that it was mapped.
+            env[v.serial] = parts[v.serial][0]
         else:
             env[v.serial] = (found, d)
     return [env.get(v.serial) or (wrap(v), None) for v in outputs]
@@ -404,6 +412,8 @@ def batch_by_loop(p: Any, operands: Any, dims: Any) -> Any:
     """Apply ``p`` once a batch entry and stack the results: correct for any primitive."""
     looped.add(p.name)
     count = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if d is not None)
+    if count == 0:
+        return _no_rows(p, operands, dims)
     rows = []
     for k in range(count):
         row = [
@@ -411,9 +421,19 @@ def batch_by_loop(p: Any, operands: Any, dims: Any) -> Any:
             for x, d in zip(operands, dims, strict=True)
         ]
         rows.append(_as_tuple(apply(p, tuple(row))))
-    if not rows:
-        raise MissingRuleError(f"vmap: {p.name} has no batching rule and the batch is empty")
     made = tuple(_stack(column) for column in zip(*rows, strict=True))
+    return (made[0], 0) if p.outputs == 1 else (made, (0,) * len(made))
+
+
+def _no_rows(p: Any, operands: Any, dims: Any) -> Any:
+    """Return the results of ``p`` for a batch of length 0: empty, of the shapes of a row's."""
+    rows = [
+        AbstractArray(x.shape if d is None else x.shape[:d] + x.shape[d + 1 :], x.dtype)
+        for x, d in zip(operands, dims, strict=True)
+    ]
+    out = p.abstract(*rows)
+    avals = (out,) if p.outputs == 1 else out
+    made = tuple([call("full", shape=(0, *a.shape), dtype=a.dtype, value=0) for a in avals])
     return (made[0], 0) if p.outputs == 1 else (made, (0,) * len(made))
 
 

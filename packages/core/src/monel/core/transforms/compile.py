@@ -18,8 +18,8 @@ from ..graph.capture import capture
 from ..graph.handle import array, wrap
 from ..graph.primitive import apply
 from ..passes.shapes import with_shapes
-from ..primitives.derive import placeholder
-from .tracing import Traced, check_callable, open_trace, tracing
+from ..primitives.derive import outputs_of, placeholder
+from .tracing import Traced, check_callable, open_trace, take_effects, tracing
 
 __all__ = ["compile", "disable_compile", "enable_compile"]
 
@@ -79,12 +79,16 @@ def _call_kernel(target: Any) -> Callable[..., Any]:
 class _Traced:
     """One signature of a compiled function."""
 
-    __slots__ = ("primitive", "replays", "result", "state")
+    __slots__ = ("primitive", "replays", "result", "silent", "state")
 
-    def __init__(self, primitive: Call | None, result: Any, state: Any) -> None:
+    def __init__(
+        self, primitive: Call | None, result: Any, state: Any, silent: bool = False
+    ) -> None:
         self.primitive = primitive
         self.result = result
         self.state = state
+        # It returns nothing that could be asked for: its effects run at once.
+        self.silent = silent
         self.replays: dict[Any, Call] = {}
 
     def at(self, avals: Any) -> Call:
@@ -176,6 +180,8 @@ class _Compiled:
             if traced.result is LEAF and self.outputs is None:
                 return made
             made = made if isinstance(made, tuple) else (made,)
+            if traced.silent:
+                graph.evaluate(made[0].value)
         supply = iter(made)
         result = unflatten(traced.result, supply)
         if self.outputs is not None:
@@ -215,12 +221,15 @@ class _Compiled:
                 restore(undo)
                 _put_back(before)
             outputs = [m.value for m in (*made, *written)]
-            if not outputs:
+            effects = take_effects(trace)
+            if not outputs and not effects:
                 return _Traced(None, result_structure, state_structure)
-            _check_captured(outputs, trace)
-            program = capture(values, outputs, trace.serial)
+            _check_captured([*outputs, *effects], trace)
+            # A call has an output; where the function has none, that of its last effect stands in.
+            asked = outputs or [outputs_of(effects[-1])[0].value]
+            program = capture(values, asked, trace.serial, effects)
         primitive = Call(program, self.name)
-        return _Traced(primitive, result_structure, state_structure)
+        return _Traced(primitive, result_structure, state_structure, not outputs)
 
 
 def _check_captured(outputs: list[Any], trace: Any) -> None:

@@ -17,8 +17,9 @@ from ..execute.executables import Executable
 from ..execute.kernels import core_kernel
 from ..graph.capture import capture, inline
 from ..graph.handle import array, wrap
-from ..graph.primitive import apply
-from ..primitives.convert import Depends
+from ..graph.primitive import apply, call
+from ..passes.decompose import decompose
+from ..passes.effects import with_effect_results, without_effects
 from ..primitives.derive import (
     backward,
     batched,
@@ -27,7 +28,16 @@ from ..primitives.derive import (
     tracer,
     zeros_like,
 )
-from .tracing import Traced, call_swapped, check_callable, open_trace, tracing, tracing_into
+from ..primitives.effects import after
+from .tracing import (
+    Traced,
+    call_swapped,
+    check_callable,
+    open_trace,
+    take_effects,
+    tracing,
+    tracing_into,
+)
 
 __all__ = ["checkpoint", "custom_function"]
 
@@ -36,39 +46,67 @@ class Body(Traced):
     """A traced function as one node: ``program`` on the arguments and what they captured.
 
     Attributes:
-      program: The body; its inputs are the arguments' leaves, then the captured arrays.
+      program: The body; its inputs are the arguments' leaves, then the captured arrays; its outputs
+        the results, then those of the effects in it.
       explicit: How many of the operands are arguments.
+      asked: How many of the outputs are results.
       rules: The call's own rules, or None.
     """
 
     explicit: int
+    asked: int
     rules: Any
 
     def __str__(self) -> str:
         return f"{self.export_name} [{len(self.program.equations)} equations]"
 
-    def _through_body(self, operands: Any, wanted: Any) -> tuple[list[Any], list[Any]]:
+    def _through_body(
+        self, operands: Any, wanted: Any, outputs: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """Record the body again on fresh tracers of the ``wanted`` operands; its effects are not.
+
+        Returns the tracers and the results as Values.
+        """
         inputs, replaced = [], list(operands)
         for i in wanted:
             v = tracer(operands[i].value, None)
             inputs.append(v)
             replaced[i] = wrap(v)
-        return inputs, [m.value for m in inline(self.program, replaced)]
+        program = self.program
+        if self.effect:
+            program = without_effects(program, self.asked)
+            replaced += outputs[self.asked :]
+        return inputs, [m.value for m in inline(program, replaced)]
+
+    def _vjp_of_body(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
+        inputs, made = self._through_body(primals, wanted, outputs)
+        found: list[Any] = [None] * len(primals)
+        cts = backward(made, cotangents[: self.asked], inputs)
+        for i, ct in zip(wanted, cts, strict=True):
+            found[i] = ct
+        return found
+
+    def _jvp_of_body(self, primals: Any, tangents: Any, outputs: Any) -> Any:
+        moving = [i for i, t in enumerate(tangents) if t is not None]
+        inputs, made = self._through_body(primals, moving, outputs)
+        return self._filled(forward(made, inputs, [tangents[i] for i in moving]))
+
+    def _filled(self, tangents: Any) -> Any:
+        """Return tangents of all outputs, given those of the results."""
+        return (*tangents, *[None] * (self.outputs - self.asked))
 
 
 class CustomFunction(Body, name="custom_function"):
     """A call of a ``mx.custom_function``; ``rules`` is the call's ``_Call``."""
 
     def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
-        found: list[Any] = [None] * len(primals)
         if self.rules.owner.vjp_rule is None:
-            inputs, made = self._through_body(primals, wanted)
-            for i, ct in zip(wanted, backward(made, cotangents, inputs), strict=True):
-                found[i] = ct
-            return found
+            return self._vjp_of_body(primals, cotangents, outputs, wanted)
+        found: list[Any] = [None] * len(primals)
         if all(i >= self.explicit for i in wanted):
             return found
-        for i, ct in enumerate(self.rules.vjp(primals[: self.explicit], cotangents, outputs)):
+        asked = cotangents[: self.asked], outputs[: self.asked]
+        for i, ct in enumerate(self.rules.vjp(primals[: self.explicit], *asked)):
             found[i] = ct
         return found
 
@@ -76,15 +114,18 @@ class CustomFunction(Body, name="custom_function"):
         if self.rules.owner.jvp_rule is not None:
             if all(t is None for t in tangents[: self.explicit]):
                 return (None,) * self.outputs
-            return self.rules.jvp(primals[: self.explicit], tangents[: self.explicit])
-        moving = [i for i, t in enumerate(tangents) if t is not None]
-        inputs, made = self._through_body(primals, moving)
-        return tuple(forward(made, inputs, [tangents[i] for i in moving]))
+            pushed = self.rules.jvp(primals[: self.explicit], tangents[: self.explicit])
+            return self._filled(pushed)
+        return self._jvp_of_body(primals, tangents, outputs)
 
     def batch(self, operands: Any, dims: Any) -> Any:
         explicit = dims[: self.explicit]
         if self.rules.owner.vmap_rule is not None and any(d is not None for d in explicit):
             made, axes = self.rules.vmap(operands[: self.explicit], explicit)
+            for aval in self.program.out_avals[self.asked :]:
+                # The rule stands for the body, so no effect of the body runs.
+                made.append(call("full", shape=aval.shape, dtype=aval.dtype, value=0))
+                axes.append(None)
         else:
             inputs = [
                 placeholder(_unbatched(x.shape, d), x.dtype, None, x.value.stream)
@@ -102,17 +143,11 @@ class Checkpoint(Body, name="checkpoint"):
     def vjp(self, primals: Any, cotangents: Any, outputs: Any, wanted: Any) -> Any:
         # Recomputation waits for the cotangents; else all blocks would be recomputed at once.
         arriving = [ct for ct in cotangents if ct is not None]
-        held = apply(Depends(count=len(primals)), (*primals, *arriving))
-        inputs, made = self._through_body(held, wanted)
-        found: list[Any] = [None] * len(primals)
-        for i, ct in zip(wanted, backward(made, cotangents, inputs), strict=True):
-            found[i] = ct
-        return found
+        held = after(primals, arriving)
+        return self._vjp_of_body(held, cotangents, outputs, wanted)
 
     def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        moving = [i for i, t in enumerate(tangents) if t is not None]
-        inputs, made = self._through_body(primals, moving)
-        return tuple(forward(made, inputs, [tangents[i] for i in moving]))
+        return self._jvp_of_body(primals, tangents, outputs)
 
 
 @core_kernel("custom_function")
@@ -129,26 +164,36 @@ def _unbatched(shape: tuple[int, ...], d: Any) -> tuple[int, ...]:
     return shape if d is None else shape[:d] + shape[d + 1 :]
 
 
+def _inner_effects(primitive: Any, avals: Any) -> Any:
+    """Say for ``decompose``: bodies with effects are inlined, unless they have own rules."""
+    if not (isinstance(primitive, Body) and primitive.effect):
+        return None
+    own = primitive.rules is not None and primitive.rules.owner
+    return None if own and (own.vjp_rule or own.jvp_rule or own.vmap_rule) else primitive.program
+
+
 def record_body(
     cls: type[Body], name: str, fun: Any, args: Any, kwargs: Any, make_rules: Any
 ) -> Any:
     """Trace ``fun`` on concrete tracers and record its call as one node of class ``cls``."""
     leaves: list[Any] = []
     structure = flatten((args, kwargs), array, leaves)
-    with open_trace(name) as trace:
+    with open_trace(name, concrete=True) as trace:
         tracers: list[Any] = []
         result = call_swapped(fun, args, kwargs, tracing_into(tracers, trace))
         made: list[Any] = []
         out_structure = flatten(result, array, made)
-        outputs = [m.value for m in made]
-        program = capture(tracers, outputs, trace.serial)
-        captured = [c for c in program.constants if c.trace is not None and c.trace.open]
-        if captured:
-            program = capture([*tracers, *captured], outputs, trace.serial)
         if not made:
             return result
-        rules = make_rules(structure, out_structure)
-        node = cls(program, len(leaves), rules)
+        outputs = [m.value for m in made]
+        effects = take_effects(trace)
+        program = capture(tracers, outputs, trace.serial, effects)
+        captured = [c for c in program.constants if c.trace is not None and c.trace.open]
+        if captured:
+            program = capture([*tracers, *captured], outputs, trace.serial, effects)
+        if effects:
+            program = with_effect_results(decompose(program, _inner_effects))
+        node = cls(program, len(leaves), len(made), make_rules(structure, out_structure))
         operands = (*leaves, *[wrap(c) for c in captured])
         recorded = apply(node, operands)
     if not isinstance(recorded, tuple):

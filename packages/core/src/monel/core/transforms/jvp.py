@@ -45,7 +45,7 @@ def jvp(
             raise ShapeError(
                 f"jvp: the shape of a primal {p.shape} does not match its tangent's {t.shape}"
             )
-    with open_trace("jvp") as trace:
+    with open_trace("jvp", concrete=True) as trace:
         tracers = [tracer(p.value, trace) for p in primals]
         outputs = output_list("jvp", fun(*[wrap(v) for v in tracers]))
         pushed = [cast(t, p.dtype) for t, p in zip(tangents, primals, strict=True)]

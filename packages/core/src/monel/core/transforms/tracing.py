@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 from ..base.errors import DTypeError
 from ..base.program import Program
 from ..base.tree import flatten, restore, swap
+from ..graph import effects
 from ..graph.capture import inline
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive
@@ -26,6 +26,7 @@ class Traced(Primitive):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.__dict__["outputs"] = len(self.program.outputs)
+        self.__dict__["effect"] = self.program.effect
 
     def abstract(self, *operands: Any) -> Any:
         avals = self.program.out_avals
@@ -36,31 +37,39 @@ class Traced(Primitive):
         return made[0] if self.outputs == 1 else tuple(made)
 
 
-class _Open(threading.local):
-    def __init__(self) -> None:
-        self.stack: list[Trace] = []
-
-
-_open = _Open()
-
-
 def tracing() -> bool:
     """Return whether the calling thread is inside a transform."""
-    return bool(_open.stack)
+    return bool(effects.opened.traces)
 
 
 @contextmanager
-def open_trace(name: str, shapeless: bool = False) -> Iterator[Trace]:
-    """Open a trace for the calling thread; the walk over it belongs inside the block."""
+def open_trace(name: str, shapeless: bool = False, *, concrete: bool = False) -> Iterator[Trace]:
+    """Open a trace for the calling thread; the walk over it belongs inside the block.
+
+    ``concrete`` says that its tracers have values. Effects that it still holds at the end go to
+    the trace around it; those of a function that failed are forgotten.
+    """
+    traces = effects.opened.traces
     # What is traced inside a trace of open shapes keeps them open, too.
-    shapeless = shapeless or bool(_open.stack and _open.stack[-1].shapeless)
-    trace = Trace(name, len(_open.stack), shapeless)
-    _open.stack.append(trace)
+    shapeless = shapeless or bool(traces and traces[-1].shapeless)
+    trace = Trace(name, len(traces), shapeless, concrete)
+    traces.append(trace)
     try:
         yield trace
+    except BaseException:
+        trace.effects.clear()
+        raise
     finally:
-        _open.stack.pop()
+        traces.pop()
         trace.close()
+        effects.hand_over(trace.effects)
+
+
+def take_effects(trace: Trace) -> list[Any]:
+    """Return the effects that ``trace`` holds and that have not run; they are its no longer."""
+    found = [v for v in trace.effects if v.buffer is None and v.state is None]
+    trace.effects.clear()
+    return found
 
 
 def check_callable(function: str, fun: Any) -> None:

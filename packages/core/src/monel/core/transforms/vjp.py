@@ -45,7 +45,7 @@ def vjp(
     check_callable("vjp", fun)
     primals = array_list("vjp", "primals", primals)
     cotangents = array_list("vjp", "cotangents", cotangents)
-    with open_trace("vjp") as trace:
+    with open_trace("vjp", concrete=True) as trace:
         tracers = [tracer(p.value, trace) for p in primals]
         outputs = output_list("vjp", fun(*[wrap(v) for v in tracers]))
         _check_cotangents(outputs, cotangents)
@@ -225,7 +225,7 @@ def _differentiate(chosen: _Chosen, loss_of: Any, args: Any, kwargs: Any) -> tup
         given[name] = (kwargs[name], only_arrays(chosen.function, f"argument {name}", kwargs[name]))
     if not any(leaves for _, leaves in given.values()):
         raise ShapeError(f"{chosen.function}: the chosen arguments hold no array")
-    with open_trace(chosen.function) as trace:
+    with open_trace(chosen.function, concrete=True) as trace:
         result, tracers = call_with_tracers(chosen.fun, args, kwargs, list(given), trace)
         loss = loss_of(result)
         if loss.shape:
