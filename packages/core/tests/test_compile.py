@@ -231,3 +231,28 @@ def test_compile_chain_of_10_000_operations():
         return x
 
     assert mx.compile(chain)(mx.array(0.0)).item() == 10_000
+
+
+# Large enough for memory to be reused.
+MANY = 4096
+
+
+def test_an_array_given_twice_is_not_overwritten_while_it_is_needed():
+    f = mx.compile(lambda a, b: (mx.exp(a), mx.cumsum(b)))
+    y = mx.sin(mx.full((MANY,), 0.5))
+    first, second = f(y, y)
+    del y
+    mx.eval(first, second)
+    assert first[0].item() == pytest.approx(1.6151463, rel=1e-6)
+    assert second[1].item() == pytest.approx(2 * 0.4794255, rel=1e-6)
+
+
+@pytest.mark.parametrize("same", [mx.stop_gradient, lambda h: mx.depends(h, mx.array(1.0))])
+def test_what_shares_memory_with_a_live_array_is_not_overwritten(same):
+    def f(x):
+        h = mx.cumsum(x)
+        return mx.cumsum(mx.exp(same(h))), mx.cumsum(h)
+
+    x = mx.zeros(MANY)
+    for got, want in zip(mx.compile(f)(x), f(x), strict=True):
+        assert got.tolist() == want.tolist()

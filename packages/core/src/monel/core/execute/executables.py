@@ -16,7 +16,7 @@ from ..passes.decompose import decompose
 from ..passes.fold import fold_constants
 from ..passes.fuse import fuse_program
 from . import fallback
-from .kernels import decomposition, expansion_for, find_kernel, kernel_for
+from .kernels import CORE_KERNELS, decomposition, expansion_for, find_kernel, kernel_for
 
 
 class Step:
@@ -49,11 +49,7 @@ class Executable:
         self.count = len(program.avals)
         self.constants = [constant_buffer(c, target) for c in program.constants]
         last = last_uses(program)
-        fixed = program.inputs + len(program.constants)
-
-        def is_free(v: int) -> bool:
-            return v >= fixed or (v < program.inputs and bool(donated >> v & 1))
-
+        reusable = _Reusable(program, last, donated)
         self.steps = []
         for number, (primitive, operands, outputs) in enumerate(program.equations):
             step = Step()
@@ -65,11 +61,10 @@ class Executable:
             outs = tuple([program.avals[v] for v in outputs])
             step.out = outs if primitive.outputs != 1 else outs[0]
             step.kernel = resolve_kernel(target, primitive, step.avals, outs)
-            dying = [v for v in set(operands) if last[v] == number and is_free(v)]
-            step.freed = tuple(dying)
+            step.freed = tuple([v for v in set(operands) if last[v] == number])
             mask = 0
             for i, v in enumerate(operands):
-                if v in dying:
+                if reusable.after(v, number):
                     mask |= 1 << i
             step.context = graph.Context(target, mask)
             self.steps.append(step)
@@ -196,6 +191,45 @@ def last_uses(program: Program) -> list[int]:
     for v in program.outputs:
         last[v] = len(program.equations)
     return last
+
+
+class _Reusable:
+    """Says whose memory may be reused, and when.
+
+    Variables that may be one buffer are a group, and its memory may be reused when the last of them
+    dies: a view of an operand, and what core's own kernels return, which may be an operand itself.
+    """
+
+    def __init__(self, program: Program, last: list[int], donated: int) -> None:
+        self.parents = list(range(len(program.avals)))
+        for primitive, operands, outputs in program.equations:
+            if operands and primitive.name in CORE_KERNELS:
+                self._join(*operands, *outputs)
+            elif primitive.view:
+                self._join(operands[0], *outputs)
+        # An input that is not given away, or a constant, keeps its memory for good.
+        kept = len(program.equations)
+        first = program.inputs + len(program.constants)
+        self.last = [-1] * len(last)
+        for v, number in enumerate(last):
+            given = v >= first or (v < program.inputs and donated >> v & 1)
+            group = self._group(v)
+            self.last[group] = max(self.last[group], number if given else kept)
+
+    def _join(self, v: int, *others: int) -> None:
+        for other in others:
+            self.parents[self._group(other)] = self._group(v)
+
+    def _group(self, v: int) -> int:
+        parents = self.parents
+        while parents[v] != v:
+            parents[v] = parents[parents[v]]
+            v = parents[v]
+        return v
+
+    def after(self, v: int, number: int) -> bool:
+        """Return whether nothing after equation ``number`` needs the memory of ``v``."""
+        return self.last[self._group(v)] == number
 
 
 def missing(target: graph.Target, value: Any, operands: Any, buffers: Any) -> Any:

@@ -67,9 +67,13 @@ class Call(Traced, name="call"):
 def _call_kernel(target: Any) -> Callable[..., Any]:
     def kernel(ctx: Any, p: Any, *operands: Any) -> Any:
         ready = p.__dict__.get("ready")
-        if ready is None or ready[0] is not target or ready[1] != ctx.dying:
-            executable = Executable.of(p.program, target, True, ctx.dying)
-            ready = p.__dict__["ready"] = (target, ctx.dying, executable)
+        dying = ctx.dying
+        if dying and len({id(x) for x in operands}) < len(operands):
+            # One array was given twice: its memory is not free when one of the two is.
+            dying = 0
+        if ready is None or ready[0] is not target or ready[1] != dying:
+            executable = Executable.of(p.program, target, True, dying)
+            ready = p.__dict__["ready"] = (target, dying, executable)
         results = ready[2](operands)
         return results[0] if p.outputs == 1 else tuple(results)
 
