@@ -61,10 +61,13 @@ if TYPE_CHECKING:
     from .primitives.unary import *
     from .printing import *
     from .transforms.compile import *
+    from .transforms.cond import *
     from .transforms.custom import *
     from .transforms.jvp import *
+    from .transforms.scan import *
     from .transforms.vjp import *
     from .transforms.vmap import *
+    from .transforms.while_loop import *
 
 __version__ = "0.1.0"
 

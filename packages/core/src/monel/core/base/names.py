@@ -83,10 +83,13 @@ PUBLIC = {
     ),
     "printing": "PrintOptions get_printoptions printoptions set_printoptions",
     "transforms.compile": "compile disable_compile enable_compile",
+    "transforms.cond": "cond",
     "transforms.custom": "checkpoint custom_function",
     "transforms.jvp": "jvp",
+    "transforms.scan": "scan",
     "transforms.vjp": "grad value_and_grad vjp",
     "transforms.vmap": "vmap",
+    "transforms.while_loop": "fori_loop while_loop",
 }
 
 # Primitives by family.
@@ -131,7 +134,10 @@ PRIMITIVES = {
     "primitives.unary": "abs ceil conj floor imag neg real reciprocal round rsqrt sign sqrt square",
     "primitives.update": "slice_update",
     "transforms.compile": "call",
+    "transforms.cond": "cond",
     "transforms.custom": "checkpoint custom_function",
+    "transforms.loops": "while_loop while_reverse",
+    "transforms.scan": "scan",
 }
 
 HOMES = {name: module for module, held in PRIMITIVES.items() for name in held.split()}

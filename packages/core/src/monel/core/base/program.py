@@ -71,6 +71,14 @@ class Program:
     def in_avals(self) -> tuple[AbstractArray, ...]:
         return self.avals[: self.inputs]
 
+    def reference(self, *inputs: Any) -> tuple[Any, ...]:
+        """Compute the outputs by the NumPy definitions of the equations, one after another."""
+        env = [*inputs, *[c.primitive.reference() for c in self.constants]]
+        for primitive, operands, _ in self.equations:
+            made = primitive.reference(*[env[v] for v in operands])
+            env.extend([made] if primitive.outputs == 1 else made)
+        return tuple([env[v] for v in self.outputs])
+
     def verify(self) -> None:
         """Raise ``ProgramError`` unless each variable is defined once, before it is used."""
         defined = self.inputs + len(self.constants)

@@ -51,8 +51,9 @@ def _constant(target: graph.Target) -> Callable[..., Any]:
 def _placeholder(target: graph.Target) -> Callable[..., Any]:
     def kernel(ctx: Any, p: Any) -> Any:
         raise TraceError(
-            "an array is evaluated inside compile or vmap, where it has no value yet; move "
-            "eval, item, tolist, printing and control flow on values outside, or use mx.where"
+            f"an array is evaluated inside {p.transform}, where it has no value yet; move eval, "
+            f"item, tolist, printing and control flow on values outside, or use mx.where, mx.cond "
+            f"and mx.while_loop"
         )
 
     return kernel

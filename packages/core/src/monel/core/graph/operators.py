@@ -118,6 +118,13 @@ def operand_beside(function: str, other: Any, dtype: Any, stream: Any) -> Any:
     return graph._slots.coerce(function, other, dtype)
 
 
+def is_literal(value: Any) -> bool:
+    """Return whether ``value`` is a scalar that stood beside an array, and may do so again."""
+    code = value.dtype.code
+    tables: tuple[Any, ...] = (_floats[code], _ints[code])
+    return any(known is value for table in tables for known in table.values())
+
+
 def _forward(primitive: Any, function: str, kind: str) -> Any:
     def operator(a: Any, b: Any) -> Any:
         return binary(primitive, function, kind, a, b)

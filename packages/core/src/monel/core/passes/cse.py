@@ -18,7 +18,7 @@ def merge_common(program: Program) -> Program:
     for equation in program.equations:
         primitive, operands, outputs = equation
         named = tuple([rewriter.env[v] for v in operands])
-        key = (type(primitive), _key(primitive), named)
+        key = (type(primitive), key_of(primitive), named)
         known = None if primitive.effect or primitive.name in _APART else seen.get(key)
         if known is not None:
             rewriter.env.update(zip(outputs, known, strict=True))
@@ -28,7 +28,7 @@ def merge_common(program: Program) -> Program:
     return rewriter.finish()
 
 
-def _key(primitive: Any) -> Any:
+def key_of(primitive: Any) -> Any:
     """Parameters by value and type; by identity where they can't be hashed."""
     try:
         parameters = tuple(primitive.parameters.values())

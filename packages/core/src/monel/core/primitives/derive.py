@@ -34,9 +34,10 @@ class Identity(View, name="identity"):
 
 
 class Placeholder(Primitive, name="placeholder"):
-    """An input of a trace of which only shape and dtype are known."""
+    """An input of a trace, ``transform``, of which only shape and dtype are known."""
 
     placeholder = True
+    transform: str
 
 
 def tracer(value: Any, trace: Any) -> Any:
@@ -59,7 +60,8 @@ def placeholder(shape_: Any, dtype: Any, trace: Any, stream: Any = None) -> Any:
     for n in shape_:
         size *= n
     stream = stream or graph.slots.current_stream()
-    return graph.record(Placeholder(), (), tuple(shape_), dtype, size, stream, trace)
+    made = Placeholder("a rule" if trace is None else trace.name)
+    return graph.record(made, (), tuple(shape_), dtype, size, stream, trace)
 
 
 def reachable(outputs: Any, inputs: Any) -> list[Any]:

@@ -18,19 +18,17 @@ from ..execute.kernels import core_kernel
 from ..graph.capture import capture, inline
 from ..graph.handle import array, wrap
 from ..graph.primitive import apply, call
-from ..passes.decompose import decompose
 from ..passes.effects import with_effect_results, without_effects
 from ..primitives.derive import (
     backward,
-    batched,
     forward,
-    placeholder,
     tracer,
     zeros_like,
 )
 from ..primitives.effects import after
 from .tracing import (
     Traced,
+    batched_program,
     call_swapped,
     check_callable,
     open_trace,
@@ -60,6 +58,12 @@ class Body(Traced):
     def __str__(self) -> str:
         return f"{self.export_name} [{len(self.program.equations)} equations]"
 
+    def quiet(self) -> Body:
+        """Return the same without effects; it takes their results as further operands."""
+        return type(self)(
+            without_effects(self.program, self.asked), self.explicit, self.asked, self.rules
+        )
+
     def _through_body(
         self, operands: Any, wanted: Any, outputs: Any
     ) -> tuple[list[Any], list[Any]]:
@@ -74,7 +78,7 @@ class Body(Traced):
             replaced[i] = wrap(v)
         program = self.program
         if self.effect:
-            program = without_effects(program, self.asked)
+            program = self.quiet().program
             replaced += outputs[self.asked :]
         return inputs, [m.value for m in inline(program, replaced)]
 
@@ -90,6 +94,10 @@ class Body(Traced):
         moving = [i for i, t in enumerate(tangents) if t is not None]
         inputs, made = self._through_body(primals, moving, outputs)
         return self._filled(forward(made, inputs, [tangents[i] for i in moving]))
+
+    def _batch_of_body(self, operands: Any, dims: Any) -> Any:
+        made, axes = zip(*batched_program(self.program, operands, dims), strict=True)
+        return (made[0], axes[0]) if self.outputs == 1 else (made, axes)
 
     def _filled(self, tangents: Any) -> Any:
         """Return tangents of all outputs, given those of the results."""
@@ -127,13 +135,7 @@ class CustomFunction(Body, name="custom_function"):
                 made.append(call("full", shape=aval.shape, dtype=aval.dtype, value=0))
                 axes.append(None)
         else:
-            inputs = [
-                placeholder(_unbatched(x.shape, d), x.dtype, None, x.value.stream)
-                for x, d in zip(operands, dims, strict=True)
-            ]
-            body = [m.value for m in inline(self.program, [wrap(v) for v in inputs])]
-            pairs = batched(body, inputs, operands, dims)
-            made, axes = [a for a, _ in pairs], [d for _, d in pairs]
+            return self._batch_of_body(operands, dims)
         return (made[0], axes[0]) if self.outputs == 1 else (tuple(made), tuple(axes))
 
 
@@ -149,6 +151,9 @@ class Checkpoint(Body, name="checkpoint"):
     def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
         return self._jvp_of_body(primals, tangents, outputs)
 
+    def batch(self, operands: Any, dims: Any) -> Any:
+        return self._batch_of_body(operands, dims)
+
 
 @core_kernel("custom_function")
 @core_kernel("checkpoint")
@@ -158,18 +163,6 @@ def _body_kernel(target: Any) -> Callable[..., Any]:
         return results[0] if p.outputs == 1 else tuple(results)
 
     return kernel
-
-
-def _unbatched(shape: tuple[int, ...], d: Any) -> tuple[int, ...]:
-    return shape if d is None else shape[:d] + shape[d + 1 :]
-
-
-def _inner_effects(primitive: Any, avals: Any) -> Any:
-    """Say for ``decompose``: bodies with effects are inlined, unless they have own rules."""
-    if not (isinstance(primitive, Body) and primitive.effect):
-        return None
-    own = primitive.rules is not None and primitive.rules.owner
-    return None if own and (own.vjp_rule or own.jvp_rule or own.vmap_rule) else primitive.program
 
 
 def record_body(
@@ -192,7 +185,7 @@ def record_body(
         if captured:
             program = capture([*tracers, *captured], outputs, trace.serial, effects)
         if effects:
-            program = with_effect_results(decompose(program, _inner_effects))
+            program = with_effect_results(program)
         node = cls(program, len(leaves), len(made), make_rules(structure, out_structure))
         operands = (*leaves, *[wrap(c) for c in captured])
         recorded = apply(node, operands)

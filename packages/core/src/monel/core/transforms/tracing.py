@@ -14,7 +14,7 @@ from ..graph.capture import inline
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive
 from ..graph.value import Trace
-from ..primitives.derive import tracer
+from ..primitives.derive import batched, placeholder, tracer
 
 
 class Traced(Primitive):
@@ -70,6 +70,39 @@ def take_effects(trace: Trace) -> list[Any]:
     found = [v for v in trace.effects if v.buffer is None and v.state is None]
     trace.effects.clear()
     return found
+
+
+def batched_with_effects(
+    outputs: Any, inputs: Any, arrays: Any, dims: Any, waiting: list[Any]
+) -> list[Any]:
+    """Walk as ``derive.batched`` does, and record the effects ``waiting`` for all rows instead.
+
+    An effect that does not depend on the mapped axis stays the one that it is; where nothing can
+    ask for its result it is recorded anew, so that it keeps its place among the others.
+    """
+    anew = [v for v in waiting if v.primitive.eager]
+    pairs = batched([*outputs, *waiting], inputs, arrays, dims, anew)
+    for effect, (found, _) in zip(waiting, pairs[len(outputs) :], strict=True):
+        if found.value is effect:
+            effects.opened.traces[-1].effects.append(effect)
+    return pairs[: len(outputs)]
+
+
+def batched_program(program: Program, operands: Any, dims: Any) -> list[Any]:
+    """Record ``program`` on batched operands; return (array, axis) for each output."""
+    inputs = [
+        placeholder(
+            x.shape if d is None else x.shape[:d] + x.shape[d + 1 :], x.dtype, None, x.value.stream
+        )
+        for x, d in zip(operands, dims, strict=True)
+    ]
+    # Batching happens inside a trace; the effects of the rows' body are not among its own.
+    held = effects.opened.traces[-1].effects
+    count = len(held)
+    made = inline(program, [wrap(v) for v in inputs])
+    waiting = held[count:]
+    del held[count:]
+    return batched_with_effects([m.value for m in made], inputs, operands, dims, waiting)
 
 
 def check_callable(function: str, fun: Any) -> None:

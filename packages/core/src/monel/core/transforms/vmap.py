@@ -10,9 +10,15 @@ from ..base.errors import AxisError, DTypeError, ShapeError
 from ..base.tree import flatten, unflatten
 from ..graph.handle import array, wrap
 from ..graph.primitive import call
-from ..primitives.derive import batched, placeholder
+from ..primitives.derive import placeholder
 from ..primitives.kinds import move_axis
-from .tracing import call_swapped, check_callable, open_trace, take_effects
+from .tracing import (
+    batched_with_effects,
+    call_swapped,
+    check_callable,
+    open_trace,
+    take_effects,
+)
 
 __all__ = ["vmap"]
 
@@ -76,24 +82,10 @@ def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any) -> 
         outputs: list[Any] = []
         out_structure = flatten(result, array, outputs)
         out = _leaf_axes("out_axes", result, out_axes)
-        pairs = _with_effects([o.value for o in outputs], inputs, arrays, mapped, trace)
+        values = [o.value for o in outputs]
+        pairs = batched_with_effects(values, inputs, arrays, mapped, take_effects(trace))
     placed = [_place(a, d, o, size) for (a, d), o in zip(pairs, out, strict=True)]
     return unflatten(out_structure, iter(placed))
-
-
-def _with_effects(outputs: Any, inputs: Any, arrays: Any, dims: Any, trace: Any) -> list[Any]:
-    """Batch the outputs and the effects of ``trace``, which records those of all rows instead.
-
-    An effect that does not depend on the mapped axis stays the one that it is; where nothing can
-    ask for its result it is recorded anew, so that it keeps its place among the others.
-    """
-    effects = take_effects(trace)
-    anew = [v for v in effects if v.primitive.eager]
-    pairs = batched([*outputs, *effects], inputs, arrays, dims, anew)
-    for effect, (found, _) in zip(effects, pairs[len(outputs) :], strict=True):
-        if found.value is effect:
-            trace.effects.append(effect)
-    return pairs[: len(outputs)]
 
 
 def _leaf_axes(what: str, tree: Any, axes: Any) -> list[Any]:
