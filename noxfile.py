@@ -25,7 +25,7 @@ NAMES = [package.name for package in PACKAGES]
 PYTHONS = ("3.11", "3.12", "3.13")
 BACKENDS = ("reference", "cpu")
 STACK = ("core", "backend-cpu", "io", "nn")
-TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors")
+TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors", "rich", "tqdm")
 PEERS = ("torch==2.13.0", "jax>=0.4.30")
 
 nox.needs_version = ">=2025.2.9"
@@ -254,7 +254,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict, on every distribution; what is generated from the sources is up to date."""
-    session.install("mypy==2.4.1", "numpy", "pluggy", "ml-dtypes", "safetensors", "pytest")
+    session.install("mypy==2.4.1", "numpy", "pluggy", "ml-dtypes", "safetensors", "pytest", "rich")
     for tool in ("names", "stub"):
         made = (f"packages/core/tools/{tool}.py", "--check")
         session.run("python", *made, env={"PYTHONPATH": "packages/core/src"})

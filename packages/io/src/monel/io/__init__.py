@@ -24,25 +24,33 @@ def _function(module: str, name: str) -> Any:
     return call
 
 
-def _format(name: str, magic: tuple[Any, ...], metadata: bool = False) -> Format:
-    load, save = _function(name, "load"), _function(name, "save")
-    return Format(name, (f".{name}",), magic, load, save, metadata)
+def _format(
+    name: str,
+    magic: tuple[Any, ...],
+    *,
+    module: str = "",
+    extension: str = "",
+    metadata: bool = False,
+    several: bool = False,
+    single: bool = False,
+) -> Format:
+    load, save = _function(module or name, "load"), _function(module or name, "save")
+    return Format(name, (extension or f".{name}",), magic, load, save, metadata, several, single)
 
 
 @hookimpl
 def monel_formats() -> list[Format]:
     """Declare the formats of this distribution."""
     return [
-        _format("npy", (b"\x93NUMPY",)),
+        _format("npy", (b"\x93NUMPY",), single=True),
         _format("npz", (b"PK\x03\x04", b"PK\x05\x06")),
         _format("safetensors", ((8, b"{"),), metadata=True),
         _format("gguf", (b"GGUF",), metadata=True),
-        Format(
-            name="safetensors-index",
-            extensions=(".safetensors.index.json",),
-            magic=(b"{",),
-            load=_function("sharded", "load"),
-            save=_function("sharded", "save"),
+        _format(
+            "safetensors-index",
+            (b"{",),
+            module="sharded",
+            extension=".safetensors.index.json",
             metadata=True,
             several=True,
         ),

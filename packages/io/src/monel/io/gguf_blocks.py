@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from monel.core.plugin import LazyTensor, Source
 
 from .reading import CHUNK, ITEM_SIZES, Plain
 
-__all__ = ["CODES", "GROUP", "PLAIN", "QUANTIZED", "TensorType", "lazy", "tensor_type"]
+__all__ = ["CODES", "GROUP", "PLAIN", "QUANTIZED", "TensorType", "lazy", "parts_of", "tensor_type"]
 
 PLAIN = {
     0: "float32", 1: "float16", 24: "int8", 25: "int16", 26: "int32", 27: "int64",
@@ -35,6 +35,9 @@ class TensorType(NamedTuple):
     block: int
     size: int
 
+
+# Takes blocks as uint8 of shape (n, bytes of one) and their type; returns an array of n rows.
+Convert: TypeAlias = Callable[[Any, TensorType], Any]
 
 QUANTIZED = {
     2: TensorType(2, "Q4_0", GROUP, 18),
@@ -74,18 +77,30 @@ def lazy(
         dtype = "bfloat16" if kind.code == _MXFP4 else "float16"
         reader = Blocks(source, offset, blocks, kind, _dequantized)
         return {name: LazyTensor(shape, dtype, reader, kind.name)}
+    return {
+        part: LazyTensor(size, dtype, Blocks(source, offset, blocks, kind, convert), kind.name)
+        for part, (size, dtype, convert) in parts_of(name, kind, shape).items()
+    }
+
+
+def parts_of(
+    name: str, kind: TensorType, shape: tuple[int, ...]
+) -> dict[str, tuple[tuple[int, ...], str, Convert]]:
+    """Return shape, dtype and conversion from blocks of words, scales and biases, by their names.
+
+    Args:
+      name: Of the tensor, which its words keep.
+      kind: Q4_0, Q4_1 or Q8_0.
+      shape: Of the tensor, in elements.
+    """
     bits = 8 if kind.name == "Q8_0" else 4
     packed = (*shape[:-1], shape[-1] * bits // 32)
     groups = (*shape[:-1], shape[-1] // GROUP)
     stem = name.removesuffix(".weight")
-    parts: dict[str, tuple[tuple[int, ...], str, Any]] = {
+    return {
         name: (packed, "uint32", _words8 if bits == 8 else _words4),
         f"{stem}.scales": (groups, "float16", _scales),
         f"{stem}.biases": (groups, "float16", _biases),
-    }
-    return {
-        part: LazyTensor(size, dtype, Blocks(source, offset, blocks, kind, convert), kind.name)
-        for part, (size, dtype, convert) in parts.items()
     }
 
 
@@ -105,7 +120,7 @@ class Blocks:
         offset: int,
         blocks: int,
         kind: TensorType,
-        convert: Callable[[Any, TensorType], Any],
+        convert: Convert,
     ) -> None:
         self.source, self.offset, self.blocks = source, offset, blocks
         self.kind, self.convert = kind, convert

@@ -137,6 +137,7 @@ class Format(NamedTuple):
       metadata: Whether ``load`` knows metadata.
       several: Whether ``save`` takes the path instead of a file, because it writes several files,
         each through ``open_target``.
+      single: Whether a file holds one array without a name: ``save`` takes a ``HostTensor``.
     Example:
       >>> from monel.core.plugin import Format, hookimpl
       >>> @hookimpl
@@ -151,6 +152,7 @@ class Format(NamedTuple):
     save: Callable[..., None] | None = None
     metadata: bool = False
     several: bool = False
+    single: bool = False
 
     def matches(self, head: bytes) -> bool:
         """Return whether a file that begins with ``head`` bears one of the magic numbers."""
