@@ -90,7 +90,8 @@ def save(file: Any, arr: array, *, progress: bool = False) -> None:
     """Save an array in NumPy's ``.npy`` format; bfloat16 as ml_dtypes writes it.
 
     Args:
-      file: Path, to which ``.npy`` is added if it lacks it, or binary file object.
+      file: Path, to which ``.npy`` is added if it lacks it, or binary file object. A path with the
+        extension of another installed format of one array is written in that.
       arr: The array, which is evaluated first.
       progress: Show a bar of the bytes that have been written.
     Raises:

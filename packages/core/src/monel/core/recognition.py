@@ -66,14 +66,19 @@ def recognised(function: str, source: Source) -> Format:
 def format_for_saving(function: str, name: str, path: str | None) -> Format:
     """Return the format ``name``, or the one of its variants whose extension ``path`` has.
 
-    Variants of a format ``x`` are called ``x-...``.
+    Variants of a format ``x`` are called ``x-...``; of a format of one array, all such formats.
 
     Raises:
       ValueError: The format cannot be written.
     """
     known = installed_formats(function)
-    variants = [fmt for fmt in known if fmt.name.startswith(f"{name}-")]
-    found = _by_extension(path or "", variants) or format_named(function, name)
+    named = format_named(function, name)
+    variants = [
+        fmt
+        for fmt in known
+        if fmt.name.startswith(f"{name}-") or (named.single and fmt.single and fmt.save)
+    ]
+    found = _by_extension(path or "", variants) or named
     if found.save is None:
         raise ValueError(f"{function}: the installed format {found.name!r} can only be read")
     return found
