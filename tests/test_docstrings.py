@@ -23,8 +23,6 @@ MODULES = (
     "monel.optimizers",
     "monel.utils",
 )
-# Parts of MLX that core does not have yet; examples that need one are skipped until it does.
-LATER = ("quantize",)
 
 
 def module(name):
@@ -51,7 +49,4 @@ def test_example_runs(text, names, tmp_path, monkeypatch):
     known = {word: importlib.import_module(path) for word, path in words.items() if module(path)}
     test = doctest.DocTestParser().get_doctest(text, {**names, **known}, "example", None, 0)
     report = pages.run(test)
-    for name in LATER:
-        if f"module 'monel.core' has no attribute '{name}'" in report:
-            pytest.skip(f"this monel.core has no mx.{name}")
     assert report == ""

@@ -102,6 +102,8 @@ def check_derivatives(sample):
     behind = function(*[x - step * t for x, t in zip(primals, tangents, strict=True)])
     for out, t, a, b in zip(outs, pushed, ahead, behind, strict=True):
         assert (t.shape, t.dtype) == (out.shape, out.dtype)
+        if p.surrogate is not None:
+            continue
         finite = np.isfinite(np.array(out))
         want = (np.array(a)[finite] - np.array(b)[finite]) / (2 * step)
         scale = max(1.0, float(np.max(np.abs(want), initial=0)))

@@ -34,7 +34,6 @@ def test_a_new_sharded_linear_has_the_parameters_of_a_linear(kind):
     assert "bias" not in layer
 
 
-@pytest.mark.skipif(not hasattr(mx, "quantize"), reason="this monel.core has no mx.quantize")
 @pytest.mark.parametrize(
     "name, kind",
     [
@@ -51,7 +50,6 @@ def test_a_sharded_quantized_linear_computes_what_the_whole_does(name, kind, dra
     assert layer.trainable_parameters() == {}
 
 
-@pytest.mark.skipif(not hasattr(mx, "quantize"), reason="this monel.core has no mx.quantize")
 def test_a_sharded_quantized_linear_stays_frozen():
     layer = nn.QuantizedAllToShardedLinear(64, 8)
     layer.unfreeze()

@@ -6,10 +6,6 @@ import pytest
 import monel.core as mx
 import monel.nn as nn
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(mx, "quantize"), reason="this monel.core has no mx.quantize"
-)
-
 
 def unpacked(layer):
     return mx.dequantize(

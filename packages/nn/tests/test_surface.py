@@ -73,8 +73,6 @@ def test_every_public_name_has_a_docstring(module):
 # Parts of core that the examples of a module use.
 NEEDS = {
     "monel.nn.init": ("linalg",),
-    "monel.nn.layers.distributed": ("quantize",),
-    "monel.nn.layers.quantized": ("quantize",),
 }
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .ops.manipulation import *
     from .ops.padding import *
     from .ops.products import *
+    from .ops.quantization import *
     from .ops.ranges import *
     from .ops.reductions import *
     from .ops.sets import *
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .primitives.effects import *
     from .primitives.elementwise import *
     from .primitives.exponential import *
+    from .primitives.fp8 import *
     from .primitives.reduce import *
     from .primitives.scan import *
     from .primitives.sort import *

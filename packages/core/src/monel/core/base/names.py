@@ -48,6 +48,7 @@ PUBLIC = {
     ),
     "ops.padding": "pad",
     "ops.products": "inner kron outer tensordot vecdot",
+    "ops.quantization": "dequantize gather_qmm qqmm quantize quantized_matmul",
     "ops.ranges": "arange eye identity linspace",
     "ops.reductions": "count_nonzero mean median minmax std var",
     "ops.sets": "unique",
@@ -73,6 +74,7 @@ PUBLIC = {
         "acosh arccosh arcsinh arctanh asinh atanh cosh exp expm1 log log10 log1p log2 logaddexp "
         "sigmoid sinh tanh"
     ),
+    "primitives.fp8": "from_fp8 to_fp8",
     "primitives.reduce": "all any max min prod sum",
     "primitives.scan": "cummax cummin cumprod cumsum cumulative_prod cumulative_sum logcumsumexp",
     "primitives.sort": "argpartition argsort partition searchsorted sort topk",
@@ -119,8 +121,11 @@ PRIMITIVES = {
         "arccosh arcsinh arctanh cosh exp expm1 log log10 log1p log2 logaddexp sigmoid sinh tanh"
     ),
     "primitives.flatten": "flatten part_like unflatten unpad",
+    "primitives.fp8": "from_fp8 to_fp8",
     "primitives.indexing": "gather scatter",
     "primitives.load": "load",
+    "primitives.quantized": "affine_dequantize affine_quantize fp_dequantize fp_quantize",
+    "primitives.quantized_matmul": "gather_qmm qqmm quantized_matmul",
     "primitives.reduce": "all any max min prod size_of sum",
     "primitives.scan": "cummax cummin cumprod cumsum logcumsumexp",
     "primitives.shape": (

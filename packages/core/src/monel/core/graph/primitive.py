@@ -134,6 +134,7 @@ class Primitive(metaclass=PrimitiveMeta):
       elementwise: Element i of the output depends only on element i of the operands.
       dtype_operand: The operand whose dtype names the kernel.
       nondifferentiable: Why there is no derivative, or None.
+      surrogate: Why the derivative is, by definition, not that of the values, or None.
       linear: None, ``"joint"`` or ``"each"``; ``linear_in`` names the operands (all by default).
       zero_in: Operands whose derivative is zero.
       placeholder: Stands for an input of a trace.
@@ -153,6 +154,7 @@ class Primitive(metaclass=PrimitiveMeta):
     required: ClassVar[bool] = False
     dtype_operand: ClassVar[int] = 0
     nondifferentiable: ClassVar[str | None] = None
+    surrogate: ClassVar[str | None] = None
     linear: ClassVar[str | None] = None
     linear_in: ClassVar[tuple[int, ...] | None] = None
     zero_in: ClassVar[tuple[int, ...]] = ()

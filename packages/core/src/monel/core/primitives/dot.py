@@ -54,7 +54,7 @@ class Matmul(Primitive, name="matmul"):
             return np.matmul(x, y)
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
-        other = _swapped(operands[1 - i])
+        other = swapped(operands[1 - i])
         if other.dtype.name == "complex64":
             other = call("conj", other)
         made = Matmul().bind(other, ct) if i else Matmul().bind(ct, other)
@@ -88,7 +88,8 @@ class Matmul(Primitive, name="matmul"):
             yield Sample(cls(), (x, y))
 
 
-def _swapped(x: Any) -> Any:
+def swapped(x: Any) -> Any:
+    """Return ``x`` with its last two axes exchanged."""
     return call("transpose", x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
