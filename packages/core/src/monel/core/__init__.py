@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .transforms.compile import *
     from .transforms.cond import *
     from .transforms.custom import *
+    from .transforms.jacobians import *
     from .transforms.jvp import *
     from .transforms.scan import *
     from .transforms.vjp import *

@@ -96,7 +96,7 @@ def grad(
     """
     chosen = _Chosen("grad", fun, argnums, argnames)
 
-    @_named_after(fun)
+    @named_after(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         def scalar_loss(result: Any) -> Any:
             if not isinstance(result, array):
@@ -137,7 +137,7 @@ def value_and_grad(
     """
     chosen = _Chosen("value_and_grad", fun, argnums, argnames)
 
-    @_named_after(fun)
+    @named_after(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         def first_output(result: Any) -> Any:
             first = result[0] if isinstance(result, tuple) and result else result
@@ -154,7 +154,8 @@ def value_and_grad(
     return value_and_gradient
 
 
-def _named_after(fun: Any) -> Callable[[Any], Any]:
+def named_after(fun: Any) -> Callable[[Any], Any]:
+    """Return a decorator that gives a function the name and docstring of ``fun``, if it has any."""
     return functools.wraps(fun, updated=()) if hasattr(fun, "__name__") else lambda g: g
 
 
