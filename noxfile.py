@@ -26,6 +26,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 BACKENDS = ("reference", "cpu")
 STACK = ("core", "backend-cpu", "io", "nn")
 TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors", "rich", "tqdm")
+SHARDS = 8
 PEERS = ("torch==2.13.0", "jax>=0.4.30")
 
 nox.needs_version = ">=2025.2.9"
@@ -196,6 +197,22 @@ def core(session: nox.Session) -> None:
     """Core alone, on the reference backend: what to run after adding a primitive."""
     install(session, "core", extra=TEST_TOOLS)
     pytest(session, "packages/core/tests")
+
+
+@nox.session
+def sweep(session: nox.Session) -> None:
+    """Pairs of transforms, of every sample in every dtype; `-- 3` runs one shard of eight.
+
+    Reports are left in `.sweep/`, a file for each shard.
+    """
+    install(session, "core", extra=TEST_TOOLS)
+    folder = ROOT / ".sweep"
+    folder.mkdir(exist_ok=True)
+    for shard in session.posargs or range(1, SHARDS + 1):
+        report = folder / f"pairs-{shard}-of-{SHARDS}.xml"
+        command = ("pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}")
+        env = {"MONEL_SWEEP": f"{shard}/{SHARDS}"}
+        session.run(*command, "packages/core/tests/test_pairs.py", env=env)
 
 
 @nox.session

@@ -212,3 +212,12 @@ def test_many_inner_grads_that_capture_an_outer_value():
         return total
 
     assert mx.grad(outer)(mx.array(1.0)).item() == pytest.approx(1.01**300, rel=1e-4)
+
+
+def test_an_index_that_was_found_from_the_argument_has_to_be_stopped():
+    x = mx.array([3.0, 1.0, 2.0])
+    f = lambda order: lambda x: (x[order(mx.argsort(x))] * mx.array([1.0, 2.0, 3.0])).sum()  # noqa: E731
+    for transform in (lambda h: h, mx.compile):
+        assert transform(mx.grad(f(mx.stop_gradient)))(x).tolist() == [3, 1, 2]
+        with pytest.raises(ValueError, match="indices"):
+            transform(mx.grad(f(lambda order: order)))(x)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import monel.core as mx
-import monel.core.files  # noqa: F401: where the kernel of load is
+import monel.core.files  # noqa: F401 (the kernel of load is there)
 from monel.core.base.avals import AbstractArray
 from monel.core.base.dtypes import from_numpy_dtype
 from monel.core.execute.kernels import CORE_KERNELS, decomposition

@@ -137,6 +137,7 @@ class Primitive(metaclass=PrimitiveMeta):
       surrogate: Why the derivative is, by definition, not that of the values, or None.
       linear: None, ``"joint"`` or ``"each"``; ``linear_in`` names the operands (all by default).
       zero_in: Operands whose derivative is zero.
+      stops: What is made of it does not count as made of its operands, when derivatives are taken.
       placeholder: Stands for an input of a trace.
       interned: One object for equal parameters; not where 1, 1.0 and True must differ, nor for
         parameters that hold callables or data.
@@ -158,6 +159,7 @@ class Primitive(metaclass=PrimitiveMeta):
     linear: ClassVar[str | None] = None
     linear_in: ClassVar[tuple[int, ...] | None] = None
     zero_in: ClassVar[tuple[int, ...]] = ()
+    stops: ClassVar[bool] = False
     placeholder: ClassVar[bool] = False
     interned: ClassVar[bool] = True
 

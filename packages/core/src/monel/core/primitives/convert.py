@@ -130,6 +130,7 @@ class Copy(Elementwise, name="copy"):
 class StopGradient(LocallyConstant, View, name="stop_gradient"):
     """The operand, through which no derivative flows."""
 
+    stops = True
     elementwise = True
     linear = None
     zero_in = (0,)

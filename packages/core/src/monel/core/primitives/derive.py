@@ -64,9 +64,10 @@ def placeholder(shape_: Any, dtype: Any, trace: Any, stream: Any = None) -> Any:
     return graph.record(made, (), tuple(shape_), dtype, size, stream, trace)
 
 
-def reachable(outputs: Any, inputs: Any) -> list[Any]:
+def reachable(outputs: Any, inputs: Any, *, moving: bool = False) -> list[Any]:
     """Return the Values from which ``outputs`` are made and that descend from ``inputs``.
 
+    ``moving`` leaves out what descends from them through stop_gradient only.
     Oldest first, inputs excluded. Serial numbers are a topological order, since operands are
     always older than what is made of them.
     """
@@ -89,6 +90,8 @@ def reachable(outputs: Any, inputs: Any) -> list[Any]:
     found = []
     for serial in sorted(seen):
         v = seen[serial]
+        if moving and v.primitive.stops:
+            continue
         for o in v.operands:
             if o.serial in descends:
                 descends.add(serial)
@@ -143,7 +146,7 @@ def backward(outputs: Any, cotangents: Any, inputs: Any) -> list[Any]:
 
     Returns an array for each input, or None where its cotangent is zero everywhere.
     """
-    order = reachable(outputs, inputs)
+    order = reachable(outputs, inputs, moving=True)
     live = {v.serial for v in order} | {v.serial for v in inputs}
     cts: dict[int, Any] = {}
     for v, ct in zip(outputs, cotangents, strict=True):
@@ -261,7 +264,7 @@ def _check_differentiable(p: Any) -> None:
 
 def forward(outputs: Any, inputs: Any, tangents: Any) -> list[Any]:
     """Walk from ``inputs`` (Values) with ``tangents`` (arrays or None); a tangent an output."""
-    order = reachable(outputs, inputs)
+    order = reachable(outputs, inputs, moving=True)
     ts: dict[int, Any] = {
         v.serial: t for v, t in zip(inputs, tangents, strict=True) if t is not None
     }

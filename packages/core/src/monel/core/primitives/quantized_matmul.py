@@ -310,7 +310,8 @@ class QQMatmul(Primitive, name="qqmm"):
 
     def batch(self, operands: Any, dims: Any) -> Any:
         if any(d is not None for d in dims[1:]):
-            return NotImplemented
+            # Row by row: the decomposition has not the derivative of the whole.
+            return derive.batch_by_loop(self, operands, dims)
         return self.bind(move_axis(operands[0], dims[0], 0), *operands[1:]), 0
 
     @classmethod

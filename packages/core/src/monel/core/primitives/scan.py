@@ -204,7 +204,9 @@ class CumExtreme(Scan):
         scan = CumMin(self.axis, reverse=True) if self.reverse else CumMax(self.axis)
         nowhere = wrap(graph.slots.scalar(self.name, scan.identity(place.dtype), place.dtype))
         marked = call("where", winning, place, nowhere)
-        made = call("take_along_axis", t, scan.bind(marked), axis=self.axis)
+        # A position has no derivative of its own, whatever it was found from.
+        latest = call("stop_gradient", scan.bind(marked))
+        made = call("take_along_axis", t, latest, axis=self.axis)
         return (made if self.inclusive else self.shifted(made, 0),)
 
 

@@ -74,7 +74,8 @@ class Sort(AlongAxis, name="sort"):
         return np.take_along_axis(x, order.astype(np.int64), self.axis)
 
     def jvp(self, primals: Any, tangents: Any, outputs: Any) -> Any:
-        order = ArgSort(axis=self.axis).bind(primals[0])
+        # A position has no derivative of its own, whatever it was found from.
+        order = call("stop_gradient", ArgSort(axis=self.axis).bind(primals[0]))
         return (call("take_along_axis", tangents[0], order, axis=self.axis),)
 
     def decompose(self, x: Any) -> Any:
