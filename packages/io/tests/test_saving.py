@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import os
-import signal
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
-import time
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 import monel.core as mx
 from monel.core.plugin import FormatError
 
+# The processes that these tests start run the same file.
+PROGRAM = Path(__file__).with_name("writers.py")
+SPEC = importlib.util.spec_from_file_location("writers", PROGRAM)
+writers = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(writers)
+save, saved = writers.save, writers.saved
+
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+NAMES = [
+    "file.npy",
+    "file.npz",
+    "file.compressed.npz",
+    "file.safetensors",
+    "file.safetensors.index.json",
+    "file.gguf",
+]
 
-SAVE = {
-    "npy": lambda path, a: mx.save(path, a),
-    "npz": lambda path, a: mx.savez(path, a=a),
-    "safetensors": lambda path, a: mx.save_safetensors(path, {"a": a}),
-    "gguf": lambda path, a: mx.save_gguf(path, {"a": a}),
-}
 
-
-@pytest.fixture(params=SAVE)
+@pytest.fixture(params=NAMES)
 def path(request, tmp_path):
-    return tmp_path / f"file.{request.param}"
+    return tmp_path / request.param
 
 
-def save(path, value: float, size: int = 4) -> None:
-    SAVE[path.suffix[1:]](path, mx.full((size,), value, mx.float32))
-
-
-def saved(path) -> set[float]:
-    got = mx.load(path)
-    array = got if isinstance(got, mx.array) else got["a"]
-    return set(np.array(array).tolist())
+def files_of(path) -> list[str]:
+    """The files that there are to be beside ``path``, and itself."""
+    shards = [f"file-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    return sorted([path.name, *(shards if path.name.endswith(".json") else [])])
 
 
 def test_the_same_arrays_give_the_same_bytes(path):
     save(path, 1)
-    first = path.read_bytes()
+    first = [(path.parent / file).read_bytes() for file in files_of(path)]
+    for file in files_of(path):
+        (path.parent / file).unlink()
     save(path, 1)
-    assert path.read_bytes() == first
+    assert [(path.parent / file).read_bytes() for file in files_of(path)] == first
 
 
 @POSIX
@@ -76,7 +84,7 @@ def test_of_a_link_the_target_is_replaced(path, tmp_path):
     for value in (1, 2):
         save(path, value)
         assert path.is_symlink()
-        assert saved(target) == {value}
+        assert saved(path) == {value}
     assert os.listdir(tmp_path / "folder") == [target.name]
 
 
@@ -88,9 +96,9 @@ def test_an_error_while_evaluating_writes_nothing(path, tmp_path_factory):
     save(path, 1)
     before = path.read_bytes()
     with pytest.raises(FormatError, match="cut short"):
-        SAVE[path.suffix[1:]](path, bad)
+        writers.write(path, bad)
     assert path.read_bytes() == before
-    assert os.listdir(path.parent) == [path.name]
+    assert sorted(os.listdir(path.parent)) == files_of(path)
 
 
 def test_an_error_of_the_format_leaves_the_old_file(tmp_path):
@@ -107,83 +115,118 @@ def test_a_missing_folder_is_the_systems_error(path):
         save(path.parent / "none" / path.name, 1)
 
 
+@pytest.fixture
+def public(path):
+    """A folder that every user may enter, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder / path.name
+    shutil.rmtree(folder)
+
+
+def run(action: str, path, *arguments: str, before: tuple[str, ...] = ()) -> str:
+    """Run an action of ``writers`` in a process of its own; returns the line that it prints."""
+    command = [*before, sys.executable, str(PROGRAM), action, str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @POSIX
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_left_alone(path):
-    save(path, 1)
-    path.parent.chmod(0o555)
-    try:
+def test_a_read_only_folder_is_left_alone(public):
+    save(public, 1)
+    if os.geteuid() == 0:
+        # Root may write anywhere: another user tries.
+        assert run("unprivileged", public) == f"refused: {os.strerror(errno.EACCES)}"
+    else:
+        public.parent.chmod(0o555)
         with pytest.raises(PermissionError):
-            save(path, 2)
-        assert saved(path) == {1}
-    finally:
-        path.parent.chmod(0o755)
-
-
-def run(code: str, path) -> subprocess.Popen[bytes]:
-    """Start a Python that has ``mx``, ``path`` and this file's ``SAVE``."""
-    head = "import sys, monel.core as mx\npath = sys.argv[1]\n"
-    head += "kind = path.rsplit('.', 1)[1]\n"
-    head += (
-        "def save(a):\n"
-        "    if kind == 'npy': mx.save(path, a)\n"
-        "    elif kind == 'npz': mx.savez(path, a=a)\n"
-        "    elif kind == 'safetensors': mx.save_safetensors(path, {'a': a})\n"
-        "    else: mx.save_gguf(path, {'a': a})\n"
-    )
-    return subprocess.Popen([sys.executable, "-c", head + code, str(path)], stdout=subprocess.PIPE)
+            save(public, 2)
+        public.parent.chmod(0o755)
+    assert saved(public) == {1}
+    left = [file for file in os.listdir(public.parent) if "warm-" not in file]
+    assert sorted(left) == files_of(public)
 
 
 @POSIX
 def test_a_file_size_limit_leaves_the_old_file(path):
     save(path, 1, 1000)
-    code = (
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "a = mx.full((1_000_000,), 2.0); mx.eval(a)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "try: save(a)\n"
-        "except OSError: print('refused')\n"
-    )
-    assert b"refused" in run(code, path).communicate(timeout=60)[0]
+    assert run("limited", path) == f"refused: {os.strerror(errno.EFBIG)}"
     assert saved(path) == {1}
-    assert os.listdir(path.parent) == [path.name]
+    assert sorted(os.listdir(path.parent)) == files_of(path)
+
+
+# A tmpfs of its own, by root or in a namespace of one's own, that ends with the process.
+SMALL_DISK = 'mount -t tmpfs -o size=1m tmpfs "$0" && cp -a "$1"/. "$0" && shift && "$@"'
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+
+
+@pytest.fixture(scope="module")
+def may_mount(tmp_path_factory):
+    folders = [str(tmp_path_factory.mktemp("disk")) for _ in range(2)]
+    command = [*NAMESPACE, SMALL_DISK, *folders, "true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare to mount a small disk with")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
 
 
 @POSIX
-@pytest.mark.parametrize("wait", [0.0, 0.003, 0.02, 0.1])
-def test_a_writer_killed_at_any_moment_leaves_a_whole_file(path, wait):
-    save(path, 0, 200_000)
-    code = (
-        "arrays = [mx.full((200_000,), float(i % 2)) for i in range(2)]; mx.eval(arrays)\n"
-        "print('ready', flush=True)\n"
-        "i = 0\n"
-        "while True:\n"
-        "    save(arrays[i % 2]); i += 1\n"
-    )
-    process = run(code, path)
-    try:
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(wait)
-        assert process.poll() is None
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-    assert saved(path) in ({0.0}, {1.0})
+def test_a_full_disk_leaves_the_old_file(path, may_mount, tmp_path_factory):
+    save(path, 1, 1000)
+    disk = tmp_path_factory.mktemp("disk")
+    mounted = (*NAMESPACE, f'{SMALL_DISK}; ls -A "$0"', str(disk), str(path.parent))
+    lines = run("full", disk / path.name, before=mounted).splitlines()
+    assert lines[0] == f"refused: {os.strerror(errno.ENOSPC)}"
+    assert sorted(lines[1:]) == files_of(path)
 
 
-def test_of_two_writers_one_wins_whole(path):
-    def write(value: float) -> None:
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_system_call_that_fails_leaves_the_old_file(path, monkeypatch, call):
+    save(path, 1)
+
+    def fail(*args):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(OSError, match="broken"):
+            save(path, 2)
+    assert saved(path) == {1}
+    assert sorted(os.listdir(path.parent)) == files_of(path)
+
+
+@POSIX
+@pytest.mark.slow
+def test_a_writer_killed_at_fifty_random_moments_leaves_a_whole_file(path):
+    save(path, 0)
+    answer = run("killed", path)
+    assert answer.startswith("50 kills, mixed: [],"), answer
+    assert answer.endswith("values: [0.0, 1.0]"), "no kill came after a save"
+
+
+def test_of_two_threads_that_save_one_wins_whole(path):
+    def repeat(value: float) -> None:
         for _ in range(10):
             save(path, value, 20_000)
 
-    threads = [threading.Thread(target=write, args=(float(i),)) for i in range(2)]
+    threads = [threading.Thread(target=repeat, args=(float(i),)) for i in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert saved(path) in ({0.0}, {1.0})
-    assert os.listdir(path.parent) == [path.name]
+    if not path.name.endswith(".json"):
+        assert os.listdir(path.parent) == [path.name]
+
+
+def test_of_two_processes_that_save_one_wins_whole(path):
+    command = [sys.executable, str(PROGRAM), "repeatedly", str(path)]
+    both = [subprocess.Popen([*command, value, "20"]) for value in "01"]
+    assert [process.wait(timeout=100) for process in both] == [0, 0]
+    assert saved(path) in ({0.0}, {1.0})
 
 
 @POSIX
