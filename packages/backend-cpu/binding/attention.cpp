@@ -25,6 +25,7 @@ PyObject* run_sdpa(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   double scale;
   bool causal;
   if (!get(p, scale_name, scale) || !get(p, causal_name, causal)) return nullptr;
+  if (q->size == 0) return Py_NewRef(Py_NotImplemented);  // nothing to ask for
   const bool good = q->rank == 4 && k->rank == 4 && v->rank == 4 && k->shape[0] == q->shape[0] &&
                     v->shape[0] == q->shape[0] && k->shape[1] == v->shape[1] && k->shape[1] > 0 &&
                     q->shape[1] % k->shape[1] == 0 && k->shape[2] == v->shape[2] &&

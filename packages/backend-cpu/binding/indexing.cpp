@@ -124,7 +124,8 @@ PyObject* run_scatter(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* 
       !std::equal(indices.shape, indices.shape + indices.rank, updates->shape))
     return refuse(
         "scatter: updates must have the shape of the indices followed by that of a slice");
-  for (int d = 0; d < in[0]->rank; ++d)
+  // Updates without elements fit anywhere: into an axis of length 0 no index can point.
+  for (int d = 0; d < in[0]->rank && updates->size > 0; ++d)
     if (updates->shape[indices.rank + d] > in[0]->shape[d])
       return refuse("scatter: updates do not fit into the array");
   Outcome out(updated(ctx, in));

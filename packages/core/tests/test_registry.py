@@ -5,7 +5,6 @@ import pytest
 
 import monel.core as mx
 import monel.core.files  # noqa: F401 (the kernel of load is there)
-from monel.core.base.avals import AbstractArray
 from monel.core.base.dtypes import from_numpy_dtype
 from monel.core.execute.kernels import CORE_KERNELS, decomposition
 from monel.core.graph import value as graph
@@ -13,43 +12,35 @@ from monel.core.graph.handle import wrap
 from monel.core.graph.primitive import REGISTRY
 from monel.core.primitives import derive
 from monel.core.primitives.kinds import Elementwise
+from monel.core.testing.numerics import (
+    MACHINERY,
+    PASSING,
+    SOURCE,
+    avals,
+    bound,
+    listed,
+    out_avals,
+    sampled_names,
+    samples_of,
+)
 
-# What recording and transforms make for themselves: tied to a graph or to a Program, not to
-# operands that a sample could give.
-MACHINERY = {"call", "checkpoint", "custom_function", "output", "placeholder"}
-# Primitives that pass their operands on: nothing that samples would show.
-PASSING = {"depends", "identity"}
-# What nothing but one kind of device can run: no reference, so nothing that samples would show.
-SOURCE = {"metal_kernel"}
 PRIMITIVES = {
     name: cls
     for name, cls in sorted(REGISTRY.items())
     if name not in MACHINERY | SOURCE and "::" not in name
 }
-SAMPLED = [name for name in PRIMITIVES if name not in PASSING]
+SAMPLED = sampled_names()
 
 
-def samples(cls):
-    return list(cls.samples(np.random.default_rng(0)))
-
-
-def avals(operands):
-    return tuple(AbstractArray(x.shape, from_numpy_dtype(x.dtype)) for x in operands)
-
-
-def outputs(made):
-    return made if type(made) is tuple else (made,)
-
-
-def takes_operands(cls):
-    return any(sample.operands for sample in samples(cls))
+def takes_operands(name):
+    return any(sample.operands for sample in samples_of(name))
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_every_primitive_has_every_rule(name):
     cls = PRIMITIVES[name]
     rules = ["abstract", "reference"]
-    if name in PASSING or takes_operands(cls):
+    if name in PASSING or takes_operands(name):
         rules += ["jvp", "vjp", "batch"]
     missing = [rule for rule in rules if cls.source_of(rule) is None]
     assert not missing, f"{name} has no {', '.join(missing)}"
@@ -57,7 +48,7 @@ def test_every_primitive_has_every_rule(name):
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_every_primitive_has_samples(name):
-    assert samples(PRIMITIVES[name])
+    assert samples_of(name)
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
@@ -74,7 +65,7 @@ def test_every_primitive_is_required_or_decomposes_or_is_run_by_core(name):
 
 @pytest.mark.parametrize("name", [n for n in PRIMITIVES if PRIMITIVES[n].decompose is not None])
 def test_a_decomposition_ends_in_required_primitives(name):
-    for sample in samples(PRIMITIVES[name]):
+    for sample in samples_of(name):
         check_ends(sample.primitive, avals(sample.operands), (name,))
 
 
@@ -92,9 +83,9 @@ def check_ends(primitive, operands, path):
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_the_reference_has_the_shape_and_dtype_that_abstract_says(name):
-    for sample in samples(PRIMITIVES[name]):
-        said = outputs(sample.primitive.abstract(*avals(sample.operands)))
-        made = outputs(sample.primitive.reference(*sample.operands))
+    for sample in samples_of(name):
+        said = out_avals(sample)
+        made = listed(sample.primitive.reference(*sample.operands))
         assert len(said) == len(made) == sample.primitive.outputs
         for aval, out in zip(said, made, strict=True):
             out = np.asarray(out)
@@ -114,12 +105,12 @@ def test_the_reference_has_the_shape_and_dtype_that_abstract_says(name):
 )
 def test_a_jvp_that_is_transposed_never_reaches_its_own_primitive(name):
     cls = PRIMITIVES[name]
-    for sample in samples(cls):
+    for sample in samples_of(name):
         primals = [mx.array(x) for x in sample.operands]
         floating = [i for i, x in enumerate(primals) if x.dtype.inexact and i not in cls.zero_in]
         if not floating:
             continue
-        found = outputs(sample.primitive.bind(*primals))
+        found = tuple(bound(sample.primitive)(*primals))
         tangents = [None] * len(primals)
         inputs = []
         for i in floating:

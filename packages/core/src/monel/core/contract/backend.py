@@ -144,7 +144,7 @@ class Backend:
         import numpy as np
 
         data = np.frombuffer(self.to_host(buffer, old, dtype), dtype.numpy).reshape(old)
-        spread = np.ascontiguousarray(np.broadcast_to(data, new))
+        spread = np.broadcast_to(data, new).tobytes()
         return self.from_host(spread, new, dtype, self.devices()[0])
 
     def current_stream(self, device: str) -> Any:

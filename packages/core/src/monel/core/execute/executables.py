@@ -258,13 +258,17 @@ def compute(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> A
 
 
 def _compiled_alone(target: graph.Target, primitive: Any, avals: Any) -> Any:
+    return Executable.native(single(primitive, avals), target)
+
+
+def single(primitive: Any, avals: Any) -> Program:
+    """Return the Program of one equation: ``primitive`` of operands of ``avals``."""
     out = primitive.abstract(*avals)
     outs = out if type(out) is tuple else (out,)
     n = len(avals)
     variables = tuple(range(n, n + len(outs)))
     equation = Equation(primitive, tuple(range(n)), variables)
-    program = Program(n, (), (equation,), variables, (*avals, *outs))
-    return Executable.native(program, target)
+    return Program(n, (), (equation,), variables, (*avals, *outs))
 
 
 graph.install(missing=missing)

@@ -73,7 +73,7 @@ def on_host(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> A
     results = run_reference(None, primitive, *host)
     results = results if isinstance(results, tuple) else (results,)
     made = [
-        backend.from_host(np.ascontiguousarray(r, a.dtype.numpy), a.shape, a.dtype, target.device)
+        backend.from_host(np.asarray(r, a.dtype.numpy).tobytes(), a.shape, a.dtype, target.device)
         for r, a in zip(results, outs, strict=True)
     ]
     return made[0] if type(out) is not tuple else tuple(made)

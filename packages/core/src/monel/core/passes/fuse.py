@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ..base.avals import AbstractArray
 from ..base.dtypes import Dtype, float32
+from ..base.errors import DTypeError
 from ..base.program import Program
 from ..graph import value as graph
 from ..graph.primitive import REGISTRY, Primitive, Sample, apply
@@ -52,7 +53,16 @@ class Fused(Primitive, name="fused", export_name="Compiled"):
         return out
 
     def abstract(self, *operands: Any) -> AbstractArray:
-        out: AbstractArray = self._run(operands, lambda p, xs: p.abstract(*xs))
+        made = [o.aval for o in operands]
+
+        def infer(p: Any, xs: Any) -> AbstractArray:
+            made.append(p.abstract(*xs))
+            return made[-1]
+
+        out: AbstractArray = self._run(operands, infer)
+        for (name, _, dtype), aval in zip(self.nodes, made[len(operands) :], strict=False):
+            if aval.dtype is not dtype:
+                raise DTypeError(f"fused: {name} gives {aval}, and {dtype.name} was recorded")
         return out
 
     def reference(self, *operands: Any) -> Any:

@@ -89,7 +89,8 @@ class Attention(Primitive, name="sdpa", export_name="ScaledDotProductAttention")
     def decompose(self, q: Any, k: Any, v: Any, *mask: Any) -> Any:
         grouped = q.shape[1] != k.shape[1]
         if grouped:
-            shape = (-1, q.shape[1] // k.shape[1])
+            # Without query heads nothing could be inferred from them.
+            shape = (-1, q.shape[1] // k.shape[1]) if q.shape[1] else (k.shape[1], 0)
             q = unflatten_axis(q, 1, shape)
             k, v = (call("expand_dims", x, axes=(2,)) for x in (k, v))
             mask = tuple([_grouped(m, shape) for m in mask])

@@ -205,7 +205,7 @@ def flatten_axes(x: Any, start: int, end: int, stream: Any = None) -> Any:
     flatten = Flatten(start=start, end=end)
     if stays_open(x):
         return flatten.bind(x, stream=stream)
-    return views.Reshape(shape=flatten.abstract(x).shape).bind(x, stream=stream)
+    return views.Reshape(shape=flatten.abstract(x.value.aval).shape).bind(x, stream=stream)
 
 
 def unflatten_axis(x: Any, axis: int, shape: tuple[int, ...], stream: Any = None) -> Any:
@@ -213,4 +213,4 @@ def unflatten_axis(x: Any, axis: int, shape: tuple[int, ...], stream: Any = None
     unflatten = Unflatten(axis=axis, shape=shape)
     if stays_open(x):
         return unflatten.bind(x, stream=stream)
-    return views.Reshape(shape=unflatten.abstract(x).shape).bind(x, stream=stream)
+    return views.Reshape(shape=unflatten.abstract(x.value.aval).shape).bind(x, stream=stream)
