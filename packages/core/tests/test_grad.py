@@ -130,6 +130,19 @@ def test_an_in_place_update_is_differentiated():
     assert g.tolist() == [1, 0, 1]
 
 
+def test_indices_that_descend_from_the_primal_need_stop_gradient_and_no_more():
+    x = mx.array([3.0, 1.0, 2.0])
+
+    def smallest(x, stop):
+        order = mx.argsort(x)
+        order = mx.stop_gradient(order) if stop else order
+        return mx.take_along_axis(x, order, 0)[0] + x[order][1] + mx.put_along_axis(x, order, x)[2]
+
+    assert mx.grad(smallest)(x, True).tolist() == [0, 2, 1]
+    with pytest.raises(ValueError, match="Cannot calculate VJP with respect to indices"):
+        mx.grad(smallest)(x, False)
+
+
 def test_stop_gradient_is_a_constant():
     assert mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0)).item() == 3
 

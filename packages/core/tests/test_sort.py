@@ -43,6 +43,12 @@ def test_the_gradient_of_sort_goes_back_to_where_elements_came_from():
     assert mx.grad(f)(mx.array([3.0, 1.0, 1.0])).tolist() == [100, 1, 10]
 
 
+def test_the_second_derivative_of_sort_goes_the_same_way():
+    f = lambda x: mx.sum(mx.sort(x) ** 3 * mx.array([1.0, 10.0]))  # noqa: E731
+    slope = lambda x: mx.sum(mx.grad(f)(x))  # noqa: E731
+    assert mx.grad(slope)(mx.array([2.0, 1.0])).tolist() == [120, 6]
+
+
 def test_argsort_has_no_gradient():
     f = lambda x: mx.sum(mx.argsort(x) * x)  # noqa: E731
     assert mx.grad(f)(mx.array([2.0, 1.0])).tolist() == [1, 0]
