@@ -11,9 +11,10 @@ from ..primitives.arguments import call_on, describe, integer, operand
 from ..primitives.convert import cast
 from ..primitives.create import Iota
 from ..primitives.dot import contraction_dtype, product
+from ..primitives.flatten import part
 from ..primitives.kinds import scalar_like
 from ..primitives.shape import ExpandDims, Reshape, Squeeze
-from .joining import part, repeat
+from .joining import repeat
 from .products import arranged
 
 __all__ = ["block_masked_mm", "gather_mm", "segmented_mm"]

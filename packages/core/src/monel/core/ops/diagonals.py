@@ -11,7 +11,7 @@ from ..base.dtypes import Dtype, float32
 from ..base.errors import AxisError, OutOfBoundsError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
-from ..primitives import elementwise, reduce
+from ..primitives import reduce
 from ..primitives.arguments import (
     call_on,
     canonical_axis,
@@ -20,15 +20,12 @@ from ..primitives.arguments import (
     integer,
     integers,
     operand,
-    stays_open,
 )
 from ..primitives.convert import cast
 from ..primitives.create import Iota
-from ..primitives.flatten import flatten_axes
-from ..primitives.scan import places
+from ..primitives.flatten import flatten_axes, part
 from ..primitives.shape import Broadcast, Pad, Reshape, Slice, Squeeze, Transpose
-from .joining import part
-from .ranges import grid
+from ..primitives.triangles import grid, kept
 
 __all__ = ["as_strided", "diag", "diagonal", "trace", "tri", "tril", "triu"]
 
@@ -236,12 +233,7 @@ def _triangle(function: str, comparison: str, a: Any, k: int, stream: Any) -> An
     x = operand(function, a)
     if x.ndim < 2:
         raise ShapeError(f"{function}: array must be at least 2-D, got {describe(x)}")
-    if stays_open(x):
-        rows, columns = places(x, x.ndim - 2), places(x, x.ndim - 1)
-        kept = call_on(stream, comparison, columns, elementwise.add(rows, k, stream))
-    else:
-        kept = grid(comparison, x.shape[-2], x.shape[-1], k, stream)
-    return call_on(stream, "where", kept, x, _scalar(0, x))
+    return kept(comparison, x, k, stream)
 
 
 def as_strided(

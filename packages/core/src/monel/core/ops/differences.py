@@ -8,7 +8,7 @@ from ..base.dtypes import bool_
 from ..base.errors import ShapeError
 from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, canonical_axis, integer, operand
-from .joining import part
+from ..primitives.flatten import part
 
 __all__ = ["diff"]
 

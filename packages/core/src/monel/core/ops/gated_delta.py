@@ -14,11 +14,12 @@ from ..primitives.compare import equal, where
 from ..primitives.convert import cast
 from ..primitives.dot import matmul
 from ..primitives.scan import cumprod
+from ..primitives.triangles import grid
 from .creation import zeros
 from .joining import repeat, stack
 from .manipulation import expand_dims, flatten, reshape, swapaxes
 from .padding import pad
-from .ranges import arange, grid
+from .ranges import arange
 
 __all__ = ["gated_delta_update"]
 

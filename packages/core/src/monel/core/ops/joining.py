@@ -19,7 +19,7 @@ from ..primitives.arguments import (
     speaking_as,
     stays_open,
 )
-from ..primitives.flatten import flatten_axes
+from ..primitives.flatten import flatten_axes, part
 from ..primitives.shape import (
     Broadcast,
     Concatenate,
@@ -131,16 +131,6 @@ def stack(arrays: Any, axis: int | None = 0, *, stream: Any = None) -> array:
     expand = ExpandDims((place,))
     rows = [expand.bind(x, stream=stream) for x in promoted(xs, stream)]
     return rows[0] if len(rows) == 1 else Concatenate(place).bind(*rows, stream=stream)
-
-
-def part(x: Any, axis: int, start: int, stop: int, stream: Any = None) -> Any:
-    """Return the entries ``start`` to ``stop`` of ``axis``."""
-    low = [0] * x.ndim
-    high = list(x.shape)
-    if (start, stop) == (0, x.shape[axis]):
-        return wrap(x.value)
-    low[axis], high[axis] = start, stop
-    return Slice(tuple(low), tuple(high), (1,) * x.ndim).bind(x, stream=stream)
 
 
 def split(a: Any, /, indices_or_sections: Any, axis: int = 0, *, stream: Any = None) -> list[array]:

@@ -9,9 +9,10 @@ from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..primitives.arguments import describe, integer, operand
 from ..primitives.convert import cast
+from ..primitives.flatten import part
 from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast, Concatenate, Pad, Reshape
-from .joining import flip, part
+from .joining import flip
 
 __all__ = ["pad"]
 

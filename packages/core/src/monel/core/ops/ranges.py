@@ -13,6 +13,7 @@ from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, dtype_or, integer, number, speaking_as
 from ..primitives.convert import cast
 from ..primitives.create import Iota, scalar_constant
+from ..primitives.triangles import grid
 from .creation import in_kind
 
 __all__ = ["arange", "eye", "identity", "linspace"]
@@ -192,15 +193,6 @@ def eye(
         raise ShapeError(f"eye: N and M must be positive integers, got {rows} and {columns}")
     kind = dtype_or("eye", dtype, float32)
     return cast(grid("equal", rows, columns, integer("eye", "k", k), stream), kind, stream)
-
-
-def grid(comparison: str, rows: int, columns: int, k: int, stream: Any) -> Any:
-    """Return the bool matrix of ``comparison(column, row + k)``."""
-    row = Iota(shape=(rows, 1), dtype=dtypes.int64, axis=0).bind(stream=stream)
-    column = Iota(shape=(1, columns), dtype=dtypes.int64, axis=1).bind(stream=stream)
-    if k:
-        row = call_on(stream, "add", row, wrap(scalar_constant("eye", k, dtypes.int64)))
-    return call_on(stream, comparison, column, row)
 
 
 def identity(n: int, dtype: Dtype | None = float32, *, stream: Any = None) -> array:

@@ -20,10 +20,9 @@ from ..primitives.arguments import (
     stays_open,
 )
 from ..primitives.convert import cast
-from ..primitives.flatten import flatten_axes
+from ..primitives.flatten import flatten_axes, part
 from ..primitives.operands import as_floating
 from ..primitives.shape import Transpose
-from .joining import part
 
 __all__ = ["count_nonzero", "mean", "median", "minmax", "std", "var"]
 

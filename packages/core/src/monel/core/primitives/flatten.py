@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.avals import AbstractArray
 from ..base.errors import AxisError, ShapeError
+from ..graph.handle import wrap
 from ..graph.primitive import Sample
 from . import shape as views
 from .arguments import stays_open
@@ -214,3 +215,13 @@ def unflatten_axis(x: Any, axis: int, shape: tuple[int, ...], stream: Any = None
     if stays_open(x):
         return unflatten.bind(x, stream=stream)
     return views.Reshape(shape=unflatten.abstract(x.value.aval).shape).bind(x, stream=stream)
+
+
+def part(x: Any, axis: int, start: int, stop: int, stream: Any = None) -> Any:
+    """Return the entries ``start`` to ``stop`` of ``axis``."""
+    low = [0] * x.ndim
+    high = list(x.shape)
+    if (start, stop) == (0, x.shape[axis]):
+        return wrap(x.value)
+    low[axis], high[axis] = start, stop
+    return views.Slice(tuple(low), tuple(high), (1,) * x.ndim).bind(x, stream=stream)
