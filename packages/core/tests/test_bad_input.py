@@ -7,7 +7,7 @@ only a run can find come at ``eval``, so every call is evaluated.
 import pytest
 
 import monel.core as mx
-from monel.core import fast, random
+from monel.core import fast, linalg, random
 from monel.core.base.errors import AxisError, DTypeError, OperandError, ShapeError
 
 A = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -45,6 +45,8 @@ ATLEAST = "atleast_1d atleast_2d atleast_3d broadcast_arrays".split()
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
 STREAMS = """default_stream new_stream new_thread_local_stream new_thread_unsafe_stream
 set_default_device""".split()
+OBLONG = "lu lu_factor matrix_rank pinv qr svd svdvals".split()
+SQUARE = "cholesky cholesky_inv eig eigh eigvals eigvalsh inv tri_inv".split()
 DRAWN = "gumbel laplace normal uniform".split()
 
 
@@ -328,6 +330,7 @@ SURROUNDINGS = [
     ("set_default_stream", lambda f: f(3), TypeError),
     ("set_memory_limit", lambda f: f("1"), TypeError),
     ("set_cache_limit", lambda f: f(0.5), TypeError),
+    ("fallback", lambda f: f("loud"), ValueError),
     ("set_wired_limit", lambda f: f(None), TypeError),
     ("set_printoptions", lambda f: f(precision="4"), TypeError),
     ("printoptions", lambda f: f(precision=1.5), TypeError),
@@ -409,6 +412,33 @@ def turned(f, x, **changed):
     return f(x, given.pop("dims"), **given)
 
 
+def of_matrices():
+    """Yield the rows of linear algebra."""
+    for name in OBLONG + SQUARE:
+        yield f"linalg.{name}", lambda f: f([[1.0]]), OperandError
+        yield f"linalg.{name}", lambda f: f(V), ShapeError
+        yield f"linalg.{name}", lambda f: f(I), DTypeError
+    for name in [*SQUARE, "det", "slogdet"]:
+        yield f"linalg.{name}", lambda f: f(A), ShapeError
+    for name in ("cholesky", "cholesky_inv", "tri_inv"):
+        yield f"linalg.{name}", lambda f: f(mx.eye(2), "up"), TypeError
+    for name in ("solve", "solve_triangular"):
+        yield f"linalg.{name}", lambda f: f(mx.eye(2), [1.0, 2.0]), OperandError
+        yield f"linalg.{name}", lambda f: f(mx.eye(2), V), ShapeError
+        yield f"linalg.{name}", lambda f: f(mx.zeros((2, 2)), mx.ones(2)), RuntimeError
+    yield "linalg.inv", lambda f: f(mx.zeros((2, 2))), RuntimeError
+    yield "linalg.cholesky", lambda f: f(mx.zeros((2, 2))), RuntimeError
+    yield "linalg.matrix_power", lambda f: f(A, 2), ShapeError
+    yield "linalg.matrix_power", lambda f: f(mx.eye(2), 0.5), TypeError
+    yield "linalg.cross", lambda f: f(V, mx.ones(4)), ShapeError
+    yield "linalg.diagonal", lambda f: f(V), ShapeError
+    yield "linalg.trace", lambda f: f(V), ShapeError
+    yield "linalg.norm", lambda f: f(A, 3), ShapeError
+    yield "linalg.norm", lambda f: f(A, axis=2), AxisError
+    yield "linalg.vector_norm", lambda f: f(A, ord="fro"), ShapeError
+    yield "linalg.matrix_norm", lambda f: f(V), ShapeError
+
+
 ROWS = [
     *of_elements(),
     *of_axes(),
@@ -423,6 +453,7 @@ ROWS = [
     *SURROUNDINGS,
     *RANDOM,
     *FAST,
+    *of_matrices(),
 ]
 
 EXEMPT = {
@@ -438,6 +469,7 @@ EXEMPT = {
             "get_array_buffer_size",
             "get_cache_memory",
             "get_memory_limit",
+            "fallback_report",
             "get_peak_memory",
             "get_printoptions",
             "reset_peak_memory",
@@ -474,7 +506,9 @@ def public(module, names):
 def surface():
     names = public(mx, mx.__all__)
     names += [f"random.{n}" for n in public(random, random.__all__)]
-    return names + [f"fast.{n}" for n in public(fast, fast.__all__)]
+    names += [f"fast.{n}" for n in public(fast, fast.__all__)]
+    functions = [n for n in linalg.__all__ if not isinstance(getattr(linalg, n), type)]
+    return names + [f"linalg.{n}" for n in public(linalg, functions)]
 
 
 def resolve(name):

@@ -70,17 +70,8 @@ def test_every_public_name_has_a_docstring(module):
     assert missing == []
 
 
-# Parts of core that the examples of a module use.
-NEEDS = {
-    "monel.nn.init": ("linalg",),
-}
-
-
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples_are_true(module):
-    lacking = [name for name in NEEDS.get(module.__name__, ()) if not hasattr(mx, name)]
-    if lacking:
-        pytest.skip(f"this monel.core has no mx.{lacking[0]}")
     names = {"mx": mx, "nn": nn, "optim": optim}
     failed, _ = doctest.testmod(module, extraglobs=names)
     assert failed == 0

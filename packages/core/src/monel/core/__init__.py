@@ -17,9 +17,10 @@ from .graph import doors
 if TYPE_CHECKING:
     # What type checkers and editors see. base/names.py, generated from this list by
     # packages/core/tools/names.py, says the same at run time.
-    from . import cuda, distributed, fast, metal, random
+    from . import cuda, distributed, fast, linalg, metal, random
     from .construct import *
     from .execute.evaluation import *
+    from .execute.fallback import *
     from .execute.memory import *
     from .execute.placement import *
     from .files import *

@@ -9,6 +9,9 @@ Example:
 
 from __future__ import annotations
 
+from typing import Any
+
+from .base import errors
 from .base.avals import AbstractArray
 from .base.dtypes import (
     DTYPES,
@@ -114,3 +117,10 @@ __all__ = [
     "uint64",
     "uint8",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Give ``LinAlgError`` on demand: its class needs NumPy."""
+    if name == "LinAlgError":
+        return errors.LinAlgError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,8 @@ for code written against MLX.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AxisError",
     "BackendError",
@@ -68,3 +70,17 @@ class BackendError(MonelError, RuntimeError, ValueError):
 
 class OutOfBoundsError(MonelError, IndexError, RuntimeError):
     """An index found outside its axis when a gather or scatter ran."""
+
+
+def __getattr__(name: str) -> Any:
+    """Make ``LinAlgError`` at first need: one of its bases is NumPy's class of that name."""
+    if name != "LinAlgError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import numpy as np
+
+    class LinAlgError(MonelError, RuntimeError, np.linalg.LinAlgError):
+        """A matrix that cannot be inverted or factored, found when the operation ran."""
+
+    LinAlgError.__qualname__ = "LinAlgError"
+    globals()["LinAlgError"] = LinAlgError
+    return LinAlgError

@@ -49,21 +49,13 @@ def fallback_report() -> list[dict[str, Any]]:
     ]
 
 
-# Iterative linear algebra runs on the host by design, without a word.
-EXPECTED_ON_HOST = {
-    "callback", "cholesky", "eig", "eigh", "eigvalsh", "host_call", "load", "lu", "qr", "report",
-    "svd",
-}  # fmt: skip
-
-
 def on_host(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> Any:
     """Run ``primitive`` by its reference on host copies of ``buffers``; move the results back."""
     import numpy as np
 
     backend = target.backend
     moved = sum(a.size * a.dtype.size for a in avals)
-    if primitive.name not in EXPECTED_ON_HOST:
-        _announce(primitive.name, target.device, avals, moved)
+    _count(primitive, target.device, avals, moved)
     host = [
         np.frombuffer(backend.to_host(b, a.shape, a.dtype), a.dtype.numpy).reshape(a.shape)
         for b, a in zip(buffers, avals, strict=True)
@@ -79,8 +71,10 @@ def on_host(target: graph.Target, primitive: Any, avals: Any, buffers: Any) -> A
     return made[0] if type(out) is not tuple else tuple(made)
 
 
-def _announce(name: str, device: str, avals: Any, moved: int) -> None:
-    policy = current_policy()
+def _count(primitive: Any, device: str, avals: Any, moved: int) -> None:
+    """Enter a call in the report; what is not meant for the host is refused or warned of, too."""
+    name = primitive.name
+    policy = "silent" if primitive.host else current_policy()
     operands = ", ".join(str(a) for a in avals)
     text = f"{name}: device {device} has no kernel for ({operands}) and no decomposition exists"
     if policy == "error":

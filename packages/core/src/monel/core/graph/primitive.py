@@ -132,6 +132,7 @@ class Primitive(metaclass=PrimitiveMeta):
       eager: An effect without a result that could be asked for: it runs as soon as it can.
       shape_dependent: Parameters hold a shape.
       elementwise: Element i of the output depends only on element i of the operands.
+      host: Where a backend has no kernel the host computes, without a warning.
       dtype_operand: The operand whose dtype names the kernel.
       nondifferentiable: Why there is no derivative, or None.
       surrogate: Why the derivative is, by definition, not that of the values, or None.
@@ -153,6 +154,7 @@ class Primitive(metaclass=PrimitiveMeta):
     shape_dependent: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
     required: ClassVar[bool] = False
+    host: ClassVar[bool] = False
     dtype_operand: ClassVar[int] = 0
     nondifferentiable: ClassVar[str | None] = None
     surrogate: ClassVar[str | None] = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from ..base import dtypes
 from ..base.avals import check_shape
 from ..base.dtypes import Dtype
 from ..base.errors import AxisError, MonelError, OperandError
+from ..graph import value as graph
 from ..graph.handle import array
 from ..graph.primitive import REGISTRY
 from .convert import cast
@@ -175,3 +176,8 @@ def stays_open(x: Any) -> bool:
 def call_on(stream: Any, name: str, *operands: Any, **parameters: Any) -> Any:
     """Bind the primitive ``name`` on ``stream``."""
     return REGISTRY[name](**parameters).bind(*operands, stream=stream)
+
+
+def on_stream(stream: Any) -> AbstractContextManager[Any]:
+    """Return a block in which operations run on ``stream``; None changes nothing."""
+    return nullcontext() if stream is None else graph.slots.on_stream(stream)

@@ -97,6 +97,7 @@ class HostCall(Primitive, name="host_call"):
 
     interned = False
     required = True
+    host = True
     asked: ClassVar[int] = 0
     nondifferentiable: ClassVar[str | None] = (
         "what a function on the host computes is not known; give it one with mx.custom_function, "

@@ -23,6 +23,7 @@ class Load(Primitive, name="load"):
     """
 
     shape_dependent = True
+    host = True
     interned = False
     nondifferentiable = "it has no operand to differentiate by"
     shape: tuple[int, ...]
