@@ -9,15 +9,22 @@
 namespace monel {
 namespace {
 
-PyObject* linalg_error = nullptr;  // the class to raise; RuntimeError until core gives its own
+PyObject* error_maker = nullptr;  // gives the class to raise; RuntimeError until core gives its own
 
-PyObject* set_linalg_error(PyObject*, PyObject* type) {
-  if (!PyExceptionClass_Check(type)) {
-    PyErr_SetString(PyExc_TypeError, "set_linalg_error: expected an exception class");
+PyObject* set_linalg_error(PyObject*, PyObject* maker) {
+  if (!PyCallable_Check(maker)) {
+    PyErr_SetString(PyExc_TypeError, "set_linalg_error: expected a function");
     return nullptr;
   }
-  Py_XSETREF(linalg_error, Py_NewRef(type));
+  Py_XSETREF(error_maker, Py_NewRef(maker));
   Py_RETURN_NONE;
+}
+
+void raise_linalg_error(const char* name, const char* what, Info info) {
+  PyObject* type = error_maker ? PyObject_CallNoArgs(error_maker) : Py_NewRef(PyExc_RuntimeError);
+  if (!type) return;
+  PyErr_Format(type, "%s: %s (LAPACK code %lld)", name, what, static_cast<long long>(info));
+  Py_DECREF(type);
 }
 
 bool failed(const char* name, const char* what, Info info) {
@@ -26,8 +33,7 @@ bool failed(const char* name, const char* what, Info info) {
     PyErr_Format(PyExc_MemoryError, "%s: LAPACK found no memory to work in (code %lld)", name,
                  static_cast<long long>(info));
   else
-    PyErr_Format(linalg_error ? linalg_error : PyExc_RuntimeError, "%s: %s (LAPACK code %lld)",
-                 name, what, static_cast<long long>(info));
+    raise_linalg_error(name, what, info);
   return true;
 }
 
@@ -79,10 +85,13 @@ PyObject* run_cholesky(const Kernel&, PyObject*, PyObject* p, Buffer* const* in,
   return failed("cholesky", "the matrix is not positive definite", info) ? nullptr : a.give();
 }
 
-PyObject* run_qr(const Kernel&, PyObject*, PyObject*, Buffer* const* in, int n) {
+PyObject* run_qr(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int n) {
+  static Name complete_name("complete");
+  bool complete;
+  if (!get(p, complete_name, complete)) return nullptr;
   if (!suits(in[0], false)) return Py_NewRef(Py_NotImplemented);
   const int64_t rows = in[0]->shape[in[0]->rank - 2], cols = in[0]->shape[in[0]->rank - 1],
-                k = std::min(rows, cols);
+                k = complete ? rows : std::min(rows, cols);
   Outcome a(copied(in[0])), q(batched(in[0], in[0]->dtype, {rows, k})),
       r(batched(in[0], in[0]->dtype, {k, cols}));
   if (!a || !q || !r) return nullptr;
@@ -95,16 +104,16 @@ PyObject* run_qr(const Kernel&, PyObject*, PyObject*, Buffer* const* in, int n) 
 }
 
 PyObject* run_svd(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int n) {
-  static Name vectors_name("compute_uv");
-  bool vectors;
-  if (!get(p, vectors_name, vectors)) return nullptr;
+  static Name vectors_name("compute_uv"), full_name("full_matrices");
+  bool vectors, full;
+  if (!get(p, vectors_name, vectors) || !get(p, full_name, full)) return nullptr;
   if (!suits(in[0], false)) return Py_NewRef(Py_NotImplemented);
   const Dtype dtype = in[0]->dtype;
   const int64_t rows = in[0]->shape[in[0]->rank - 2], cols = in[0]->shape[in[0]->rank - 1],
                 k = std::min(rows, cols);
   Outcome a(copied(in[0])), s(batched(in[0], real_of(dtype), {k}));
-  Outcome u(vectors ? batched(in[0], dtype, {rows, rows}) : nullptr),
-      vt(vectors ? batched(in[0], dtype, {cols, cols}) : nullptr);
+  Outcome u(vectors ? batched(in[0], dtype, {rows, full ? rows : k}) : nullptr),
+      vt(vectors ? batched(in[0], dtype, {full ? cols : k, cols}) : nullptr);
   if (!a || !s || (vectors && (!u || !vt))) return nullptr;
   Info info;
   {
@@ -142,6 +151,29 @@ PyObject* run_eigh(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int
   return vectors ? tuple_of({&w, &a}) : w.give();
 }
 
+PyObject* run_eig(const Kernel&, PyObject*, PyObject* p, Buffer* const* in, int n) {
+  static Name vectors_name("compute_vectors");
+  bool vectors;
+  if (!get(p, vectors_name, vectors)) return nullptr;
+  if (!suits(in[0], true)) return Py_NewRef(Py_NotImplemented);
+  const int64_t side = in[0]->shape[in[0]->rank - 1];
+  Outcome a(copied(in[0])), w(batched(in[0], Dtype::complex64, {side})),
+      v(vectors ? batched(in[0], Dtype::complex64, {side, side}) : nullptr);
+  if (!a || !w || (vectors && !v)) return nullptr;
+  Info info;
+  {
+    const Unlocked gil(is_large(in[0]), in, n);
+    if (vectors) {
+      const View columns = v.view();
+      info = eig(a.view(), w.view(), &columns);
+    } else {
+      info = eig(a.view(), w.view(), nullptr);
+    }
+  }
+  if (failed("eig", "the iteration did not converge", info)) return nullptr;
+  return vectors ? tuple_of({&w, &v}) : w.give();
+}
+
 PyObject* run_lu(const Kernel&, PyObject*, PyObject*, Buffer* const* in, int n) {
   if (!suits(in[0], false)) return Py_NewRef(Py_NotImplemented);
   const int64_t rows = in[0]->shape[in[0]->rank - 2], cols = in[0]->shape[in[0]->rank - 1];
@@ -168,15 +200,48 @@ PyObject* run_inverse(const Kernel&, PyObject*, PyObject*, Buffer* const* in, in
   return failed("inv", "the matrix is singular", info) ? nullptr : a.give();
 }
 
+// The batch axes of a solution: those of both operands, broadcast.
+struct Lead {
+  int rank = 0;
+  int64_t shape[kMaxRank];
+
+  Lead(const Buffer* a, const Buffer* b) {
+    rank = std::max(a->rank, b->rank) - 2;
+    for (int d = 0; d < rank; ++d) shape[d] = std::max(length(a, d), length(b, d));
+  }
+
+  // The length of axis d of an operand, 1 where it lacks the axis.
+  int64_t length(const Buffer* b, int d) const {
+    const int at = d - rank + b->rank - 2;
+    return at < 0 ? 1 : b->shape[at];
+  }
+
+  // A contiguous copy of an operand with all batch axes, to be overwritten.
+  Buffer* copied(const Buffer* b) const {
+    const View from = view_of(b);
+    View spread = from;
+    spread.rank = rank + 2;
+    for (int d = 0; d < spread.rank; ++d) {
+      const int at = d - spread.rank + b->rank;
+      const bool own = at >= 0 && (d >= rank || b->shape[at] == shape[d]);
+      spread.shape[d] = d < rank ? shape[d] : b->shape[at];
+      spread.strides[d] = own ? from.strides[at] : 0;
+    }
+    Buffer* out = new_buffer(b->dtype, spread.rank, spread.shape);
+    if (out) copy_elements(spread, view_of(out));
+    return out;
+  }
+};
+
 bool solvable(Buffer* const* in) {
   const Buffer *a = in[0], *b = in[1];
-  return suits(a, true) && suits(b, false) && a->rank == b->rank &&
-         std::equal(a->shape, a->shape + a->rank - 1, b->shape);
+  return suits(a, true) && suits(b, false) && a->shape[a->rank - 1] == b->shape[b->rank - 2];
 }
 
 PyObject* run_solve(const Kernel&, PyObject*, PyObject*, Buffer* const* in, int n) {
   if (!solvable(in)) return Py_NewRef(Py_NotImplemented);
-  Outcome a(copied(in[0])), b(copied(in[1]));
+  const Lead lead(in[0], in[1]);
+  Outcome a(lead.copied(in[0])), b(lead.copied(in[1]));
   if (!a || !b) return nullptr;
   Info info;
   {
@@ -191,7 +256,8 @@ PyObject* run_solve_triangular(const Kernel&, PyObject*, PyObject* p, Buffer* co
   bool upper;
   if (!get(p, upper_name, upper)) return nullptr;
   if (!solvable(in)) return Py_NewRef(Py_NotImplemented);
-  Outcome a(contiguous(in[0])), b(copied(in[1]));
+  const Lead lead(in[0], in[1]);
+  Outcome a(lead.copied(in[0])), b(lead.copied(in[1]));
   if (!a || !b) return nullptr;
   Info info;
   {
@@ -216,13 +282,14 @@ MONEL_KERNELS(linalg) {
   registry.kernel("qr", resolve<run_qr, 1>);
   registry.kernel("svd", resolve<run_svd, 1>);
   registry.kernel("eigh", resolve<run_eigh, 1>);
+  registry.kernel("eig", resolve<run_eig, 1>);
   registry.kernel("lu", resolve<run_lu, 1>);
   registry.kernel("inv", resolve<run_inverse, 1>);
   registry.kernel("solve", resolve<run_solve, 2>);
   registry.kernel("solve_triangular", resolve<run_solve_triangular, 2>);
   registry.function("set_linalg_error", set_linalg_error, METH_O,
-                    "set_linalg_error(cls)\n--\n\nThe class raised for a matrix that cannot be "
-                    "factored or inverted.");
+                    "set_linalg_error(maker)\n--\n\nThe function that gives the class raised for a "
+                    "matrix that cannot be factored or inverted; called at the first such matrix.");
 }
 
 }  // namespace monel

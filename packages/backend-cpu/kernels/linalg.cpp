@@ -25,6 +25,11 @@ struct RealOf<complex64> {
 template <class T>
 using Real = typename RealOf<T>::type;
 
+template <class T>
+using RealGeev = int (*)(int, char, char, int, T*, int, T*, T*, T*, int, T*, int);
+template <class T>
+using ComplexGeev = int (*)(int, char, char, int, T*, int, T*, T*, int, T*, int);
+
 // LAPACKE for one element type; complex numbers pass as pointers to pairs.
 template <class T>
 struct Lapack {
@@ -33,6 +38,7 @@ struct Lapack {
   int (*orgqr)(int, int, int, int, T*, int, const T*) = nullptr;
   int (*gesdd)(int, char, int, int, T*, int, Real<T>*, T*, int, T*, int) = nullptr;
   int (*syevd)(int, char, char, int, T*, int, Real<T>*) = nullptr;
+  std::conditional_t<std::is_same_v<T, complex64>, ComplexGeev<T>, RealGeev<T>> geev = nullptr;
   int (*getrf)(int, int, int, T*, int, int*) = nullptr;
   int (*getri)(int, int, T*, int, const int*) = nullptr;
   int (*gesv)(int, int, int, T*, int, int*, T*, int) = nullptr;
@@ -44,7 +50,8 @@ struct Lapack {
     const char letter = complex ? 'c' : std::is_same_v<T, double> ? 'd' : 's';
     complete = find(potrf, letter, "potrf") && find(geqrf, letter, "geqrf") &&
                find(orgqr, letter, complex ? "ungqr" : "orgqr") && find(gesdd, letter, "gesdd") &&
-               find(syevd, letter, complex ? "heevd" : "syevd") && find(getrf, letter, "getrf") &&
+               find(syevd, letter, complex ? "heevd" : "syevd") && find(geev, letter, "geev") &&
+               find(getrf, letter, "getrf") &&
                find(getri, letter, "getri") && find(gesv, letter, "gesv") &&
                find(trtrs, letter, "trtrs");
   }
@@ -99,6 +106,17 @@ bool holds_nan(const T* a, int64_t n) {
   return std::any_of(a, a + n, [](T x) { return is_nan(x); });
 }
 
+// Whether any element is NaN or infinite.
+template <class T>
+bool holds_strange(const T* a, int64_t n) {
+  return std::any_of(a, a + n, [](T x) {
+    if constexpr (std::is_same_v<T, complex64>)
+      return !std::isfinite(x.re) || !std::isfinite(x.im);
+    else
+      return !std::isfinite(x);
+  });
+}
+
 template <class T>
 void fill_nan(T* a, int64_t n) {
   constexpr Real<T> nan = std::numeric_limits<Real<T>>::quiet_NaN();
@@ -141,17 +159,54 @@ int cholesky_one(T* a, int n, bool upper) {
   return info;
 }
 
+// q has `columns` columns: the smaller of m and n, or m.
 template <class T>
-int qr_one(T* a, int m, int n, T* q, T* r, T* tau) {
+int qr_one(T* a, int m, int n, int columns, T* q, T* r, T* tau) {
   const int k = std::min(m, n);
   int info = lapack<T>().geqrf(kRowMajor, m, n, a, n, tau);
   if (info == 0) {
-    for (int64_t i = 0; i < k; ++i)
+    for (int64_t i = 0; i < columns; ++i)
       for (int64_t j = 0; j < n; ++j) r[i * n + j] = j < i ? T{} : a[i * n + j];
-    for (int64_t i = 0; i < m; ++i) std::copy_n(a + i * n, k, q + i * k);
-    info = lapack<T>().orgqr(kRowMajor, m, k, k, q, k, tau);
+    for (int64_t i = 0; i < m; ++i) std::copy_n(a + i * n, k, q + i * columns);
+    info = lapack<T>().orgqr(kRowMajor, m, columns, k, q, columns, tau);
   }
   return info;
+}
+
+complex64 complex_of(double re, double im) {
+  return {static_cast<float>(re), static_cast<float>(im)};
+}
+
+// LAPACK gives the vectors of a pair of conjugate eigenvalues as two columns: real and imaginary.
+template <class T>
+void unpack_vectors(const T* packed, const T* wi, int64_t n, complex64* v) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const T* at = packed + i * n + j;
+      if (wi[j] == 0) {
+        v[i * n + j] = complex_of(*at, 0);
+      } else {
+        v[i * n + j] = complex_of(at[0], at[1]);
+        v[i * n + j + 1] = complex_of(at[0], -at[1]);
+        ++j;
+      }
+    }
+}
+
+// `space` holds n * n + 2 * n elements, for the vectors and both parts of the values.
+template <class T>
+int eig_one(T* a, int n, complex64* w, complex64* v, T* space) {
+  const char vectors = v ? 'V' : 'N';
+  if constexpr (std::is_same_v<T, complex64>) {
+    return lapack<T>().geev(kRowMajor, 'N', vectors, n, a, n, w, nullptr, n, v, n);
+  } else {
+    T *wr = space, *wi = wr + n, *packed = wi + n;
+    const int info = lapack<T>().geev(kRowMajor, 'N', vectors, n, a, n, wr, wi, nullptr, n, packed, n);
+    if (info) return info;
+    for (int i = 0; i < n; ++i) w[i] = complex_of(wr[i], wi[i]);
+    if (v) unpack_vectors(packed, wi, n, v);
+    return 0;
+  }
 }
 
 template <class T>
@@ -190,7 +245,8 @@ Info qr(const View& a, const View& q, const View& r) {
         fill_nan(to_r, right.each);
         return 0;
       }
-      return qr_one(one, narrow_int(batch.rows), narrow_int(batch.cols), to_q, to_r, tau + i * k);
+      return qr_one(one, narrow_int(batch.rows), narrow_int(batch.cols), narrow_int(left.cols),
+                    to_q, to_r, tau + i * k);
     });
   });
 }
@@ -198,20 +254,22 @@ Info qr(const View& a, const View& q, const View& r) {
 Info svd(const View& a, const View& s, const View* u, const View* vt) {
   const Batch batch(a);
   const int64_t m = batch.rows, n = batch.cols, k = std::min(m, n);
+  const int64_t columns = u ? u->shape[u->rank - 1] : 0, rows = vt ? vt->shape[vt->rank - 2] : 0;
+  const char job = !u ? 'N' : columns == m && rows == n ? 'A' : 'S';
   return with_type(a.dtype, [&](auto zero) {
     using T = decltype(zero);
     return batch.run([&](int64_t i) {
       T* one = a.as<T>() + i * batch.each;
-      T* left = u ? u->as<T>() + i * m * m : nullptr;
-      T* right = vt ? vt->as<T>() + i * n * n : nullptr;
+      T* left = u ? u->as<T>() + i * m * columns : nullptr;
+      T* right = vt ? vt->as<T>() + i * rows * n : nullptr;
       Real<T>* values = s.as<Real<T>>() + i * k;
-      if (holds_nan(one, batch.each)) {
+      if (holds_strange(one, batch.each)) {
         fill_nan(values, k);
-        if (u) fill_nan(left, m * m), fill_nan(right, n * n);
+        if (u) fill_nan(left, m * columns), fill_nan(right, rows * n);
         return 0;
       }
-      return lapack<T>().gesdd(kRowMajor, u ? 'A' : 'N', narrow_int(m), narrow_int(n), one,
-                               narrow_int(n), values, left, narrow_int(m), right, narrow_int(n));
+      return lapack<T>().gesdd(kRowMajor, job, narrow_int(m), narrow_int(n), one, narrow_int(n),
+                               values, left, narrow_int(u ? columns : m), right, narrow_int(n));
     });
   });
 }
@@ -224,13 +282,33 @@ Info eigh(const View& a, bool lower, bool vectors, const View& w) {
     return batch.run([&](int64_t i) {
       T* one = a.as<T>() + i * batch.each;
       Real<T>* values = w.as<Real<T>>() + i * n;
-      if (holds_nan(one, batch.each)) {
+      if (holds_strange(one, batch.each)) {
         fill_nan(values, n);
         if (vectors) fill_nan(one, batch.each);
         return 0;
       }
       return lapack<T>().syevd(kRowMajor, vectors ? 'V' : 'N', lower ? 'L' : 'U', n, one, n,
                                values);
+    });
+  });
+}
+
+Info eig(const View& a, const View& w, const View* v) {
+  const Batch batch(a);
+  const int64_t n = batch.rows, space = n * n + 2 * n;
+  return with_type(a.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    Workspace<T> spaces(std::is_same_v<T, complex64> ? 0 : batch.count * space);
+    return batch.run([&](int64_t i) {
+      T* one = a.as<T>() + i * batch.each;
+      complex64 *values = w.as<complex64>() + i * n,
+                *vectors = v ? v->as<complex64>() + i * n * n : nullptr;
+      if (holds_strange(one, batch.each)) {
+        fill_nan(values, n);
+        if (vectors) fill_nan(vectors, n * n);
+        return 0;
+      }
+      return eig_one(one, narrow_int(n), values, vectors, spaces + i * space);
     });
   });
 }

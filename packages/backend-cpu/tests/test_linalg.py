@@ -47,29 +47,32 @@ def test_cholesky(run, rng, dtype, shape, upper):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES + OBLONG)
-def test_qr(run, rng, dtype, shape):
+@pytest.mark.parametrize("complete", [False, True])
+def test_qr(run, rng, dtype, shape, complete):
     a = numbers(rng, shape, dtype)
-    q, r = run("qr", a)
+    q, r = run("qr", a, complete=complete)
+    assert q.shape[-1] == (shape[-2] if complete else min(shape[-2:]))
     assert_near(q @ r, a)
     assert_near(
         adjoint(q) @ q,
-        np.broadcast_to(np.eye(q.shape[-1], dtype=dtype), r.shape[:-1] + q.shape[-1:]),
+        np.broadcast_to(np.eye(q.shape[-1], dtype=dtype), (*q.shape[:-2], *q.shape[-1:] * 2)),
     )
     assert np.array_equal(r, np.triu(r))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES + OBLONG)
-def test_svd(run, rng, dtype, shape):
+@pytest.mark.parametrize("full", [False, True])
+def test_svd(run, rng, dtype, shape, full):
     a = numbers(rng, shape, dtype)
-    u, s, vt = run("svd", a, compute_uv=True)
+    u, s, vt = run("svd", a, compute_uv=True, full_matrices=full)
     k = s.shape[-1]
-    assert u.shape[-1] == u.shape[-2] == shape[-2]
-    assert vt.shape[-1] == vt.shape[-2] == shape[-1]
+    assert u.shape == (*shape[:-1], shape[-2] if full else k)
+    assert vt.shape == (*shape[:-2], shape[-1] if full else k, shape[-1])
     assert_near((u[..., :k] * s[..., None, :]) @ vt[..., :k, :], a)
     assert np.all(np.diff(s) <= 0)
     assert s.dtype == (np.float32 if dtype == "complex64" else dtype)
-    assert_near(run("svd", a, compute_uv=False), s)
+    assert_near(run("svd", a, compute_uv=False, full_matrices=full), s)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -83,6 +86,18 @@ def test_eigh(run, rng, dtype, shape, uplo):
     assert_near(a @ v, v * w[..., None, :])
     assert np.all(np.diff(w) >= 0)
     assert_near(run("eigh", half, uplo=uplo, compute_vectors=False), w)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_eig(run, rng, dtype, shape):
+    a = numbers(rng, shape, dtype)
+    w, v = run("eig", a, compute_vectors=True)
+    assert w.dtype == v.dtype == np.complex64
+    assert_near((a @ v).astype(np.complex64), v * w[..., None, :])
+    np.testing.assert_allclose(np.linalg.norm(v, axis=-2), 1, rtol=1e-5)
+    alone = run("eig", a, compute_vectors=False)
+    assert_near(np.sort_complex(alone.round(4)), np.sort_complex(w.round(4)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -116,6 +131,17 @@ def test_solve(run, rng, dtype, shape, columns):
         assert_near(run("solve_triangular", half, half @ x, upper=upper), x)
 
 
+@pytest.mark.parametrize("name", ["solve", "solve_triangular"])
+def test_leading_axes_of_a_system_broadcast(run, rng, name):
+    a = np.tril(positive(rng, (2, 1, 3, 3), "float64"))
+    x = numbers(rng, (2, 4, 3, 2), "float64")
+    parameters = {"upper": False} if name == "solve_triangular" else {}
+    assert_near(run(name, a, a @ x, **parameters), x)
+    same = np.broadcast_to(x[:1, :1], (2, 1, 3, 2))
+    assert_near(run(name, a[0, 0], a[0, 0] @ x[0, 0], **parameters), x[0, 0])
+    assert_near(run(name, a, (a @ same)[0], **parameters)[0], same[0])
+
+
 def test_operands_may_be_strided_and_stay_as_they_are(run, rng):
     a = np.asfortranarray(positive(rng, (6, 6), "float64"))
     before = a.copy()
@@ -144,9 +170,10 @@ def test_nan_gives_nan_in_its_own_matrix_only(run, rng):
     a[1, 2, 1] = np.nan
     for name, parameters in [
         ("cholesky", {"upper": False}),
-        ("qr", {}),
-        ("svd", {"compute_uv": True}),
+        ("qr", {"complete": False}),
+        ("svd", {"compute_uv": True, "full_matrices": True}),
         ("eigh", {"uplo": "L", "compute_vectors": True}),
+        ("eig", {"compute_vectors": True}),
         ("inv", {}),
     ]:
         found = run(name, a, **parameters)
@@ -155,9 +182,20 @@ def test_nan_gives_nan_in_its_own_matrix_only(run, rng):
             assert np.isnan(part[1]).any()
 
 
+def test_where_lapack_iterates_infinity_gives_nan_too(run, rng):
+    a = positive(rng, (4, 4), "float32")
+    a[0, 0] = np.inf
+    for name, parameters in [
+        ("svd", {"compute_uv": False, "full_matrices": True}),
+        ("eigh", {"uplo": "L", "compute_vectors": False}),
+        ("eig", {"compute_vectors": False}),
+    ]:
+        assert np.isnan(run(name, a, **parameters)).all()
+
+
 def test_empty_matrices_are_left_to_the_caller(run):
     assert run("inv", np.zeros((0, 0), np.float32)) is NotImplemented
-    assert run("qr", np.zeros((3, 0), np.float32)) is NotImplemented
+    assert run("qr", np.zeros((3, 0), np.float32), complete=False) is NotImplemented
 
 
 def test_other_dtypes_have_no_kernel():

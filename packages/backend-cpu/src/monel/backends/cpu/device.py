@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from monel.core import plugin
 from monel.core.plugin import Backend, Fusion, OutOfBoundsError
 
 from . import _kernels, blas
@@ -26,6 +27,7 @@ class CpuBackend(Backend):
     def __init__(self) -> None:
         blas.configure()
         _kernels.set_index_error(OutOfBoundsError)
+        _kernels.set_linalg_error(lambda: plugin.LinAlgError)  # its class needs NumPy
         self.fusion = Fusion(
             operations=frozenset(_kernels.fusible_operations()),
             reductions=frozenset(_kernels.fusible_reductions()),
