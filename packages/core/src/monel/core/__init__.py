@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .ops.quantization import *
     from .ops.ranges import *
     from .ops.reductions import *
+    from .ops.searching import *
+    from .ops.set_operations import *
     from .ops.sets import *
     from .ops.windows import *
     from .plugin import BackendSpec, hookimpl

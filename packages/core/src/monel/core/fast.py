@@ -157,7 +157,7 @@ def cross_entropy(logits: array, targets: array, *, stream: Any = None) -> array
     last, x = x.ndim - 1, cast(x, float32, stream)
     total = call_on(stream, "logsumexp", x, axis=last)
     places = call_on(stream, "expand_dims", classes, axes=(last,))
-    chosen = call_on(stream, "take_along_axis", x, places, axis=last)
+    chosen = call_on(stream, "take_along_axis", x, places, axis=last, function=name)
     return subtract(total, call_on(stream, "squeeze", chosen, axes=(last,)), stream)
 
 

@@ -52,7 +52,9 @@ PUBLIC = {
     "ops.quantization": "dequantize gather_qmm qqmm quantize quantized_matmul",
     "ops.ranges": "arange eye identity linspace",
     "ops.reductions": "count_nonzero mean median minmax std var",
-    "ops.sets": "unique",
+    "ops.searching": "argwhere nonzero where",
+    "ops.set_operations": "intersect1d isin setdiff1d setxor1d union1d",
+    "ops.sets": "unique unique_all unique_counts unique_inverse unique_values",
     "ops.windows": "bartlett blackman hamming hanning",
     "plugin": "BackendSpec hookimpl",
     "primitives.argreduce": "argmax argmin",
@@ -63,7 +65,7 @@ PUBLIC = {
     "primitives.combined": "logsumexp softmax",
     "primitives.compare": (
         "equal greater greater_equal isfinite isinf isnan isneginf isposinf less less_equal "
-        "logical_and logical_not logical_or logical_xor not_equal where"
+        "logical_and logical_not logical_or logical_xor not_equal"
     ),
     "primitives.convert": "astype stop_gradient view",
     "primitives.dot": "addmm matmul",

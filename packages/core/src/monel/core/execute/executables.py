@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..base.errors import OutOfBoundsError
 from ..base.program import Equation, Program
 from ..contract.backend import AdaptedKernel, Backend
 from ..graph import value as graph
@@ -16,7 +17,14 @@ from ..passes.decompose import decompose
 from ..passes.fold import fold_constants
 from ..passes.fuse import fuse_program
 from . import fallback
-from .kernels import CORE_KERNELS, decomposition, expansion_for, find_kernel, kernel_for
+from .kernels import (
+    CORE_KERNELS,
+    decomposition,
+    expansion_for,
+    find_kernel,
+    kernel_for,
+    name_function,
+)
 
 
 class Step:
@@ -78,25 +86,29 @@ class Executable:
         registers = list(inputs)
         registers.extend(self.constants)
         registers.extend([None] * (self.count - len(registers)))
-        for step in self.steps:
-            places = step.operands
-            count = len(places)
-            operands = [registers[v] for v in places]
-            for v in step.freed:
-                registers[v] = None
-            if count == 2:
-                result = step.kernel(step.context, step.primitive, operands[0], operands[1])
-            elif count == 1:
-                result = step.kernel(step.context, step.primitive, operands[0])
-            else:
-                result = step.kernel(step.context, step.primitive, *operands)
-            if result is NotImplemented:
-                result = self._missing(step, operands)
-            first = step.outputs[0]
-            if step.single:
-                registers[first] = result
-            else:
-                registers[first : first + len(step.outputs)] = result
+        try:
+            for step in self.steps:
+                places = step.operands
+                count = len(places)
+                operands = [registers[v] for v in places]
+                for v in step.freed:
+                    registers[v] = None
+                if count == 2:
+                    result = step.kernel(step.context, step.primitive, operands[0], operands[1])
+                elif count == 1:
+                    result = step.kernel(step.context, step.primitive, operands[0])
+                else:
+                    result = step.kernel(step.context, step.primitive, *operands)
+                if result is NotImplemented:
+                    result = self._missing(step, operands)
+                first = step.outputs[0]
+                if step.single:
+                    registers[first] = result
+                else:
+                    registers[first : first + len(step.outputs)] = result
+        except OutOfBoundsError as error:
+            name_function(error, step.primitive)
+            raise
         return [registers[v] for v in self.outputs]
 
     def _missing(self, step: Any, operands: Any) -> Any:

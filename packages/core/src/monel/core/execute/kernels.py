@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..base.errors import DTypeError, TraceError
+from ..base.errors import DTypeError, OutOfBoundsError, TraceError
 from ..base.program import Program
 from ..graph import value as graph
 from ..graph.capture import trace_program
@@ -151,8 +151,18 @@ def copy_buffer(source: graph.Target, target: graph.Target, buffer: Any, aval: A
 _copies: Any = WeakKeyDictionary()
 
 
+def name_function(error: BaseException, primitive: Any) -> None:
+    """Let an index error name the function that the user called, not the primitive behind it."""
+    function = getattr(primitive, "function", None)
+    if function is not None and isinstance(error, OutOfBoundsError):
+        name, _, text = str(error).partition(": ")
+        if name == primitive.name:
+            error.args = (f"{function}: {text}",)
+
+
 def annotate(error: Exception, value: Any, operands: Any) -> None:
     """Add to an error which operation failed, on what."""
+    name_function(error, value.primitive)
     if not getattr(error, "__notes__", None):
         used = ", ".join(str(o) for o in operands)
         error.add_note(f"while computing {value.primitive} of ({used})")

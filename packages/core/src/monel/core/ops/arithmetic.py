@@ -9,20 +9,12 @@ from ..base.dtypes import bool_, complex64, finfo
 from ..base.errors import ShapeError
 from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, flag, number, operand, speaking_as
-from ..primitives.compare import (
-    equal,
-    isfinite,
-    isnan,
-    less,
-    less_equal,
-    logical_and,
-    logical_or,
-    where,
-)
+from ..primitives.compare import equal, isfinite, isnan, less, less_equal, logical_and, logical_or
 from ..primitives.create import constant, pack
 from ..primitives.elementwise import add, maximum, minimum, multiply, subtract
 from ..primitives.operands import as_floating, check_real, meeting, to_array
 from ..primitives.unary import abs, ceil, floor, imag, real
+from .searching import where
 
 __all__ = [
     "allclose",

@@ -12,6 +12,7 @@ from ..primitives.convert import cast
 from ..primitives.create import Iota
 from ..primitives.dot import contraction_dtype, product
 from ..primitives.flatten import part
+from ..primitives.indexing import Gather
 from ..primitives.kinds import scalar_like
 from ..primitives.shape import ExpandDims, Reshape, Squeeze
 from .joining import repeat
@@ -76,7 +77,8 @@ def _chosen(x: Any, indices: Any, stream: Any) -> Any:
     chosen = _integers("gather_mm", "indices", indices, stream)
     m, n = x.shape[-2:]
     line = arranged(x, tuple(range(x.ndim)), (x.size // (m * n) if m * n else 1, m, n), stream)
-    found = call_on(stream, "gather", line, chosen, axes=(0,), slice_sizes=(1, m, n))
+    gather = Gather((0,), (1, m, n), "gather_mm")
+    found = gather.bind(line, chosen, stream=stream)
     return Squeeze(axes=(chosen.ndim,)).bind(found, stream=stream)
 
 

@@ -10,7 +10,7 @@ from ..base.errors import DTypeError, ShapeError
 from ..execute.placement import StreamContext
 from ..graph.handle import array
 from ..primitives.arguments import operand
-from ..primitives.compare import equal, where
+from ..primitives.compare import equal
 from ..primitives.convert import cast
 from ..primitives.dot import matmul
 from ..primitives.scan import cumprod
@@ -20,6 +20,7 @@ from .joining import repeat, stack
 from .manipulation import expand_dims, flatten, reshape, swapaxes
 from .padding import pad
 from .ranges import arange
+from .searching import where
 
 __all__ = ["gated_delta_update"]
 

@@ -55,7 +55,7 @@ def take(a: Any, /, indices: Any, axis: int | None = None, *, stream: Any = None
 def take_axis(x: Any, indices: Any, axis: int, stream: Any = None) -> Any:
     """Return the entries of ``x`` at index array ``indices`` along ``axis``."""
     sizes = x.shape[:axis] + (1,) + x.shape[axis + 1 :]
-    made = Gather((axis,), sizes).bind(x, indices, stream=stream)
+    made = Gather((axis,), sizes, "take").bind(x, indices, stream=stream)
     lead = indices.ndim
     made = Squeeze(axes=(lead + axis,)).bind(made, stream=stream)
     if not (axis and lead):
@@ -205,7 +205,7 @@ def slice(a: Any, start_indices: Any, axes: Any, slice_size: Any, *, stream: Any
         raise ShapeError(f"slice: Invalid slice size {sizes} for array {describe(x)}")
     windows = _windows(start, places, sizes, stream)
     single = tuple([1 if i in places else n for i, n in enumerate(sizes)])
-    made = Gather(places, single).bind(x, *windows, stream=stream)
+    made = Gather(places, single, "slice").bind(x, *windows, stream=stream)
     lead = len(places)
     made = Squeeze(axes=tuple([lead + p for p in places])).bind(made, stream=stream)
     rest = iter(range(lead, made.ndim))
@@ -249,4 +249,4 @@ def slice_update(
     lead = part.shape[: len(places)]
     slice_shape = tuple([1 if i in places else n for i, n in enumerate(sizes)])
     part = Reshape(shape=lead + slice_shape).bind(part, stream=stream)
-    return Scatter(places, "set").bind(x, part, *windows, stream=stream)
+    return Scatter(places, "set", "slice_update").bind(x, part, *windows, stream=stream)

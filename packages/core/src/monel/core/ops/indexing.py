@@ -24,7 +24,7 @@ def getitem(a: Any, index: Any) -> Any:
     """Return ``a[index]``."""
     if type(index) is array and index.dtype.name in INDEX_DTYPES and a.value.shape:
         shape = a.value.shape
-        rows = Gather((0,), (1, *shape[1:])).bind(a, index)
+        rows = Gather((0,), (1, *shape[1:]), "array index").bind(a, index)
         return Squeeze(axes=(index.ndim,)).bind(rows)
     found = basic(a, index if type(index) is tuple else (index,))
     if found is None:

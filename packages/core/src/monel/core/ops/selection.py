@@ -6,7 +6,7 @@ import operator
 from typing import Any, NamedTuple
 
 from ..base import dtypes
-from ..base.errors import AxisError, DTypeError, OutOfBoundsError, ShapeError
+from ..base.errors import AxisError, DTypeError, OutOfBoundsError, ShapeError, TraceError
 from ..graph.handle import array, wrap
 from ..graph.operators import broadcast_shapes
 from ..graph.primitive import call
@@ -119,7 +119,13 @@ def from_mask(mask: Mask, x: Any, axis: int) -> list[Any]:
             f"array index: the mask {found.value} does not fit axes {axis} to "
             f"{axis + found.ndim - 1} of {x.value}"
         )
-    flags = np.frombuffer(bytes(found), np.bool_).reshape(found.shape)
+    try:
+        flags = np.frombuffer(bytes(found), np.bool_).reshape(found.shape)
+    except TraceError:
+        raise TraceError(
+            "array index: how many elements a mask selects depends on values, which compile and "
+            "vmap do not have; use mx.where, or index with mx.nonzero(mask, size=...)"
+        ) from None
     dtype = dtypes.int64 if found.size > 2**31 else dtypes.int32
     return [array(i, dtype) for i in np.nonzero(flags)]
 
@@ -223,7 +229,7 @@ class Selection:
 
     def gather(self, x: Any) -> Any:
         sizes = tuple([1 if a in self.axes else n for a, n in enumerate(x.shape)])
-        made = Gather(self.axes, sizes).bind(x, *self.indices)
+        made = Gather(self.axes, sizes, "array index").bind(x, *self.indices)
         made = Squeeze(axes=tuple([self.lead + a for a in self.axes])).bind(made)
         if not (self.place and self.lead):
             return made
@@ -259,7 +265,7 @@ class Selection:
             rest = [a for a in range(update.ndim) if a not in moved]
             update = Transpose(axes=(*moved, *rest)).bind(update)
         update = ExpandDims(axes=tuple([self.lead + a for a in self.axes])).bind(update)
-        return Scatter(self.axes, mode).bind(part, update, *self.indices)
+        return Scatter(self.axes, mode, "array update").bind(part, update, *self.indices)
 
 
 def fit(update: Any, shape: tuple[int, ...], function: str = "array update") -> Any:

@@ -1,26 +1,27 @@
-"""unique: the distinct elements of an array, as many as the caller says."""
+"""unique: the distinct elements of an array, all of them or as many as the caller says."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..base.dtypes import bool_, int32, uint32
 from ..base.errors import ShapeError
 from ..graph.handle import array
-from ..primitives.arguments import call_on, describe, flag, integer, operand
+from ..primitives.arguments import call_on, describe, flag, operand
 from ..primitives.convert import cast
 from ..primitives.indexing import Scatter
 from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast, Reshape, Select, Slice
 from .gathering import take_axis
+from .searching import counted
 
-__all__ = ["unique"]
+__all__ = ["unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"]
 
 
 def unique(
     a: Any,
     /,
-    size: int,
+    size: int | None = None,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -28,14 +29,16 @@ def unique(
     *,
     stream: Any = None,
 ) -> Any:
-    """Return the distinct elements of ``a``, flattened and sorted, in an array of length ``size``.
+    """Return the distinct elements of ``a``, flattened and sorted.
 
-    The length does not depend on the values, so ``a`` is not computed for it. Where there are more
-    distinct elements the smallest are kept; ``inverse`` then names the last entry for the others.
+    With ``size`` the length does not depend on the values, so that ``a`` is not computed for it.
+    Where there are more distinct elements the smallest are kept; ``inverse`` then names the last
+    entry for the others. Each nan is distinct.
 
     Args:
       a: Array of any dtype.
-      size: The length of the result.
+      size: The length of the result; by default as many as there are, for which ``a`` is evaluated.
+        Within compile and vmap it must be given.
       return_index: Also return where in the flattened ``a`` each first occurs (uint32).
       return_inverse: Also return the entry that each element of ``a`` equals (uint32, its shape).
       return_counts: Also return how often each occurs (int32), 0 for entries that are filled.
@@ -44,32 +47,43 @@ def unique(
       The values, or a tuple of values, index, inverse and counts as asked for.
     Raises:
       ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.
+      TraceError: ``a`` is traced by compile or vmap, and there is no ``size``.
     Example:
       >>> import monel.core as mx
-      >>> mx.unique(mx.array([2, 1, 2, 3, 1]), 3)
+      >>> mx.unique(mx.array([2, 1, 2, 3, 1]))
       array([1, 2, 3], dtype=int32)
+      >>> mx.unique(mx.array([2, 1, 2]), 3, return_counts=True, fill_value=0)
+      (array([1, 2, 0], dtype=int32), array([1, 2, 0], dtype=int32))
     """
     x = operand("unique", a)
-    count = integer("unique", "size", size)
-    if count < 0:
-        raise ShapeError(f"unique: Received negative size {count}")
-    return_index = flag("unique", "return_index", return_index)
-    return_inverse = flag("unique", "return_inverse", return_inverse)
-    return_counts = flag("unique", "return_counts", return_counts)
+    wanted = (
+        flag("unique", "return_index", return_index),
+        flag("unique", "return_inverse", return_inverse),
+        flag("unique", "return_counts", return_counts),
+    )
+    return _unique("unique", x, size, wanted, fill_value, stream)
+
+
+def _unique(
+    function: str, x: Any, size: Any, wanted: tuple[bool, bool, bool], fill: Any, stream: Any
+) -> Any:
     if not x.size:
-        return _of_nothing(x, count, fill_value, (return_index, return_inverse, return_counts))
+        return _of_nothing(function, x, counted(function, array(0), size), fill, wanted)
+    return_index, return_inverse, return_counts = wanted
     flat = Reshape(shape=(x.size,)).bind(x, stream=stream)
-    order = call_on(stream, "argsort", flat, axis=0)
+    order = call_on(stream, "argsort", call_on(stream, "stop_gradient", flat), axis=0)
     ordered = take_axis(flat, order, 0, stream)
-    rank = _ranks(ordered, stream)
+    rank = _ranks(call_on(stream, "stop_gradient", ordered), stream)
+    number = call_on(stream, "add", Select(0, x.size - 1).bind(rank), _filled((), 1, stream))
+    count = counted(function, number, size)
     starts = _starts(rank, count, stream)
     first = _part(starts, 0, count, stream)
     found = call_on(stream, "less", first, _filled((count,), x.size, stream))
     at = call_on(stream, "where", found, first, _filled((count,), 0, stream))
-    if fill_value is None:
+    if fill is None:
         rest = Select(0, 0).bind(ordered, stream=stream)
     else:
-        rest = _filler(fill_value, x.dtype, stream)
+        rest = _filler(function, fill, x.dtype, stream)
     values = call_on(stream, "where", found, take_axis(ordered, at, 0, stream), rest)
     made = [values]
     if return_index:
@@ -86,21 +100,151 @@ def unique(
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _filler(fill_value: Any, dtype: Any, stream: Any = None) -> Any:
-    value = to_array("unique", fill_value)
+class UniqueAll(NamedTuple):
+    """What ``unique_all`` returns."""
+
+    values: array
+    indices: array
+    inverse_indices: array
+    counts: array
+
+
+class UniqueCounts(NamedTuple):
+    """What ``unique_counts`` returns."""
+
+    values: array
+    counts: array
+
+
+class UniqueInverse(NamedTuple):
+    """What ``unique_inverse`` returns."""
+
+    values: array
+    inverse_indices: array
+
+
+def unique_all(
+    x: Any, /, *, size: int | None = None, fill_value: Any = None, stream: Any = None
+) -> UniqueAll:
+    """Return the distinct elements of ``x`` in order, and all that ``unique`` knows of them.
+
+    Args:
+      x: Array of any shape and dtype.
+      size: The length of values, indices and counts, as in ``unique``.
+      fill_value: What stands behind the last value, as in ``unique``.
+    Returns:
+      Named tuple of ``values``, and int32 ``indices`` of their first occurrence in the flattened
+      ``x``, ``inverse_indices`` of the shape of ``x``, and ``counts``.
+    Raises:
+      ValueError: As ``unique``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.unique_all(mx.array([5, 3, 5])).inverse_indices
+      array([1, 0, 1], dtype=int32)
+
+    Source: Python array API standard, ``unique_all``.
+    """
+    a = operand("unique_all", x)
+    made = _unique("unique_all", a, size, (True, True, True), fill_value, stream)
+    values, index, inverse, counts = made
+    return UniqueAll(values, cast(index, int32, stream), cast(inverse, int32, stream), counts)
+
+
+def unique_counts(
+    x: Any, /, *, size: int | None = None, fill_value: Any = None, stream: Any = None
+) -> UniqueCounts:
+    """Return the distinct elements of ``x`` in order, and how often each occurs.
+
+    Args:
+      x: Array of any shape and dtype.
+      size: The length of the result, as in ``unique``.
+      fill_value: What stands behind the last value, as in ``unique``.
+    Returns:
+      Named tuple of ``values`` and int32 ``counts``.
+    Raises:
+      ValueError: As ``unique``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.unique_counts(mx.array([5, 3, 5])).counts
+      array([1, 2], dtype=int32)
+
+    Source: Python array API standard, ``unique_counts``.
+    """
+    a = operand("unique_counts", x)
+    made = _unique("unique_counts", a, size, (False, False, True), fill_value, stream)
+    return UniqueCounts(*made)
+
+
+def unique_inverse(
+    x: Any, /, *, size: int | None = None, fill_value: Any = None, stream: Any = None
+) -> UniqueInverse:
+    """Return the distinct elements of ``x`` in order, and which of them each element is.
+
+    Args:
+      x: Array of any shape and dtype.
+      size: The length of ``values``, as in ``unique``.
+      fill_value: What stands behind the last value, as in ``unique``.
+    Returns:
+      Named tuple of ``values`` and int32 ``inverse_indices`` of the shape of ``x``.
+    Raises:
+      ValueError: As ``unique``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.unique_inverse(mx.array([5, 3, 5])).inverse_indices
+      array([1, 0, 1], dtype=int32)
+
+    Source: Python array API standard, ``unique_inverse``.
+    """
+    a = operand("unique_inverse", x)
+    made = _unique("unique_inverse", a, size, (False, True, False), fill_value, stream)
+    return UniqueInverse(made[0], cast(made[1], int32, stream))
+
+
+def unique_values(
+    x: Any, /, *, size: int | None = None, fill_value: Any = None, stream: Any = None
+) -> array:
+    """Return the distinct elements of ``x`` in order.
+
+    Args:
+      x: Array of any shape and dtype.
+      size: The length of the result, as in ``unique``.
+      fill_value: What stands behind the last value, as in ``unique``.
+    Returns:
+      Array of one axis and the dtype of ``x``.
+    Raises:
+      ValueError: As ``unique``.
+    Example:
+      >>> import monel.core as mx
+      >>> mx.unique_values(mx.array([5, 3, 5]))
+      array([3, 5], dtype=int32)
+
+    Source: Python array API standard, ``unique_values``.
+    """
+    return distinct("unique_values", operand("unique_values", x), size, fill_value, stream)
+
+
+def distinct(function: str, x: Any, size: Any, fill: Any, stream: Any) -> Any:
+    """Return the distinct elements of ``x`` in order; errors name ``function``."""
+    return _unique(function, x, size, (False, False, False), fill, stream)
+
+
+def _filler(function: str, fill_value: Any, dtype: Any, stream: Any = None) -> Any:
+    value = to_array(function, fill_value)
     if value.size != 1:
-        raise ShapeError(f"unique: fill_value must have one element, got {describe(value)}")
+        raise ShapeError(f"{function}: fill_value must have one element, got {describe(value)}")
     one = call_on(stream, "squeeze", value, axes=tuple(range(value.ndim))) if value.ndim else value
     return cast(one, dtype, stream)
 
 
-def _of_nothing(x: Any, size: int, fill_value: Any, wanted: tuple[bool, bool, bool]) -> Any:
+def _of_nothing(
+    function: str, x: Any, size: int, fill_value: Any, wanted: tuple[bool, bool, bool]
+) -> Any:
     if size and fill_value is None:
         raise ShapeError(
-            f"unique: A fill value is required for an empty input with a non-zero size, "
+            f"{function}: A fill value is required for an empty input with a non-zero size, "
             f"got {describe(x)}"
         )
-    value = _filler(0 if fill_value is None else fill_value, x.dtype)
+    value = _filler(function, 0 if fill_value is None else fill_value, x.dtype)
     index, inverse, counts = wanted
     zero = array([0] * size, int32)
     made = [Broadcast(shape=(size,)).bind(value)]

@@ -41,11 +41,15 @@ def grid(axis: int, indices: Any) -> list[Any]:
 
 
 class TakeAlongAxis(Primitive, name="take_along_axis", export_name="GatherAxis"):
-    """Element ``indices[..., k, ...]`` of each line along ``axis``."""
+    """Element ``indices[..., k, ...]`` of each line along ``axis``.
+
+    Errors about indices name ``function``, which the user called.
+    """
 
     linear = "joint"
     linear_in = (0,)
     axis: int
+    function: str = "take_along_axis"
 
     def abstract(self, x: Any, indices: Any) -> AbstractArray:
         check_along("take_along_axis", self.axis, x, indices)
@@ -63,13 +67,13 @@ class TakeAlongAxis(Primitive, name="take_along_axis", export_name="GatherAxis")
 
     def decompose(self, x: Any, indices: Any) -> Any:
         axes = tuple(range(x.ndim))
-        found = Gather(axes, (1,) * x.ndim).bind(x, *grid(self.axis, indices))
+        found = Gather(axes, (1,) * x.ndim, self.function).bind(x, *grid(self.axis, indices))
         return call("squeeze", found, axes=tuple(range(x.ndim, 2 * x.ndim)))
 
     def batch(self, operands: Any, dims: Any) -> Any:
         n = next(o.shape[k] for o, k in zip(operands, dims, strict=True) if k is not None)
         moved = [spread_batch(o, k, n) for o, k in zip(operands, dims, strict=True)]
-        return TakeAlongAxis(self.axis + 1).bind(*moved), 0
+        return TakeAlongAxis(self.axis + 1, self.function).bind(*moved), 0
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:

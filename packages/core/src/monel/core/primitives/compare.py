@@ -14,7 +14,7 @@ from ..graph.primitive import Sample, call
 from .arguments import speaking_as
 from .elementwise import Binary, Unary, widen
 from .kinds import Elementwise, broadcast_like, scalar_like, unary
-from .operands import as_bool, meeting, to_array
+from .operands import as_bool, to_array
 from .unary import abs
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "not_equal",
-    "where",
 ]
 
 
@@ -257,7 +256,6 @@ _LOGICAL_NOT = LogicalNot()
 _IS_NAN = IsNan()
 _IS_INF = IsInf()
 _IS_FINITE = IsFinite()
-_WHERE = Where()
 
 
 def _is_infinity(function: str, a: Any, infinity: float, stream: Any) -> Any:
@@ -531,24 +529,3 @@ def isneginf(a: Any, stream: Any = None) -> array:
       array([False, False, True], dtype=bool)
     """
     return _is_infinity("isneginf", a, float("-inf"), stream)
-
-
-def where(condition: Any, x: Any, y: Any, /, *, stream: Any = None) -> array:
-    """Return ``x`` where ``condition`` holds and ``y`` elsewhere.
-
-    Args:
-      condition: Array or scalar; what is not zero holds.
-      x: Array or scalar.
-      y: Array or scalar; all shapes broadcast, and the dtypes of ``x`` and ``y`` are promoted.
-    Returns:
-      Array of the common shape and the promoted dtype.
-    Raises:
-      ValueError: The shapes do not broadcast, or an operand is a list or no array at all.
-    Example:
-      >>> import monel.core as mx
-      >>> mx.where(mx.array([True, False]), mx.array([1, 2]), 0.5)
-      array([1, 0.5], dtype=float32)
-    """
-    c = as_bool(to_array("where", condition), stream)
-    first, second = meeting("where", x, y, stream=stream)
-    return _WHERE.bind(c, first, second, stream=stream)

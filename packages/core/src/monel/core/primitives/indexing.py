@@ -101,7 +101,8 @@ def places(function: str, x: np.ndarray, indices: Any, axes: Any, sizes: Any) ->
 class Gather(Primitive, name="gather"):
     """Slices of ``slice_sizes`` that begin at the indices along ``axes``.
 
-    The result has the broadcast shape of the indices, followed by ``slice_sizes``.
+    The result has the broadcast shape of the indices, followed by ``slice_sizes``. Errors about
+    indices name ``function``, which the user called.
     """
 
     required = True
@@ -110,6 +111,7 @@ class Gather(Primitive, name="gather"):
     linear_in = (0,)
     axes: tuple[int, ...]
     slice_sizes: tuple[int, ...]
+    function: str = "gather"
 
     def abstract(self, x: Any, *indices: Any) -> AbstractArray:
         check_indexed("gather", self.axes, x, len(indices))
@@ -130,7 +132,7 @@ class Gather(Primitive, name="gather"):
                     f"can't be replayed at length {m}; compile without shapeless=True"
                 )
             sizes.append(m if whole else size)
-        return Gather(self.axes, tuple(sizes))
+        return Gather(self.axes, tuple(sizes), self.function)
 
     def reference(self, x: np.ndarray, *indices: np.ndarray) -> np.ndarray:
         found: np.ndarray = x[places("gather", x, indices, self.axes, self.slice_sizes)]
@@ -146,13 +148,14 @@ class Gather(Primitive, name="gather"):
             axes = tuple([shift(a, d) for a in self.axes])
             sizes = insert(self.slice_sizes, d, x.shape[d])
             lead = len(broadcast_rank(indices))
-            return Gather(axes, sizes).bind(x, *indices), lead + d
+            return Gather(axes, sizes, self.function).bind(x, *indices), lead + d
         if d is None:
-            return Gather(self.axes, self.slice_sizes).bind(x, *batch_first(indices, ds)), 0
+            return self.bind(x, *batch_first(indices, ds)), 0
         indices = batch_first(indices, ds)
         rows = row_numbers(x, d, len(broadcast_rank(indices)))
         axes = (0, *[a + 1 for a in self.axes])
-        made = Gather(axes, (1, *self.slice_sizes)).bind(move_axis(x, d, 0), rows, *indices)
+        gather = Gather(axes, (1, *self.slice_sizes), self.function)
+        made = gather.bind(move_axis(x, d, 0), rows, *indices)
         return call("squeeze", made, axes=(len(broadcast_rank(indices)),)), 0
 
     @classmethod
@@ -187,12 +190,14 @@ class Scatter(Primitive, name="scatter"):
 
     ``updates`` has the broadcast shape of the indices, followed by a slice of the operand with
     length 1 along ``axes``. With ``mode="set"`` the last write to an element wins, in row-major
-    order of the indices; the other modes combine all of them with the element.
+    order of the indices; the other modes combine all of them with the element. Errors about
+    indices name ``function``, which the user called.
     """
 
     required = True
     axes: tuple[int, ...]
     mode: str
+    function: str = "scatter"
 
     def abstract(self, x: Any, updates: Any, *indices: Any) -> AbstractArray:
         check_indexed("scatter", self.axes, x, len(indices))
@@ -312,13 +317,13 @@ class Scatter(Primitive, name="scatter"):
         if all(k is None for k in ds):
             axes = tuple([a + 1 for a in self.axes])
             moved = move_axis(updates, 0, len(broadcast_rank(indices)))
-            return Scatter(axes, self.mode).bind(x, moved, *indices), 0
+            return Scatter(axes, self.mode, self.function).bind(x, moved, *indices), 0
         indices = batch_first(indices, ds)
         lead = len(broadcast_rank(indices))
         rows = row_numbers(x, 0, lead)
         updates = call("expand_dims", updates, axes=(lead,))
         axes = (0, *[a + 1 for a in self.axes])
-        return Scatter(axes, self.mode).bind(x, updates, rows, *indices), 0
+        return Scatter(axes, self.mode, self.function).bind(x, updates, rows, *indices), 0
 
     @classmethod
     def samples(cls, rng: np.random.Generator) -> Iterator[Sample]:
