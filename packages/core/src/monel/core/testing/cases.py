@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from monel.core.plugin import REGISTRY, Sample
 
-from ..execute.fallback import EXPECTED_ON_HOST
 from . import numerics
 
 # The required primitives in the order in which they are easiest to write; what is not named here
@@ -93,7 +92,7 @@ def deciding(sample: Sample) -> str:
 
 def required() -> list[str]:
     """Return the required primitives, the easiest to write first."""
-    names = [n for n, cls in REGISTRY.items() if cls.required and n not in EXPECTED_ON_HOST]
+    names = [n for n, cls in REGISTRY.items() if cls.required and not cls.host]
     return sorted(names, key=lambda n: EASIEST.index(n) if n in EASIEST else len(EASIEST))
 
 
