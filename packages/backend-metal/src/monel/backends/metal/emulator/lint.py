@@ -88,7 +88,8 @@ def _lambdas(text: str) -> Hits:
 
 def _statics(text: str) -> Hits:
     for start, end in statements(text, "static"):
-        if not re.match(r"static\s+(constexpr|constant)\b", text[start:end]):
+        member = re.match(r"static\s+((constexpr|constant)\b|[\w\s:<>,]+\()", text[start:end])
+        if not member:
             yield start, "MSL has no static variables in functions"
 
 

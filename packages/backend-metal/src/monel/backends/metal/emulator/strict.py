@@ -58,9 +58,10 @@ def check(source: str, entries: list[Entry]) -> list[str]:
     return [*errors(done.stderr), *_generic(done.stdout)]
 
 
+# Implicit members have parameters without a name: those are no one's mistake.
 _DECLARATION = re.compile(
-    r"(?:Parm)?VarDecl 0x\w+ (?:prev 0x\w+ )?<[^>]*> (?:\S+ )(?:used |"
-    r"referenced )?(\w+) '([^']*)'"
+    r"(?:Parm)?VarDecl 0x\w+ (?:prev 0x\w+ )?<[^>]*> \S+ (?:used |referenced )?"
+    r"((?!used\b|referenced\b)\w+) '([^']*)'"
 )
 _LOCATION = re.compile(r"(?:([^\s<>,:]+):(\d+):\d+|line:(\d+):\d+)")
 

@@ -105,11 +105,11 @@ def parse(source: str) -> tuple[dict[str, Kernel], list[Entry]]:
 
 
 def _is_template(text: str, start: int) -> bool:
+    """Whether what stands before a kernel is the head of a template, which may hold others."""
     before = text[:start].rstrip()
-    if not before.endswith(">"):
-        return False
-    head = before.rfind("template")
-    return head >= 0 and closing(before, before.find("<", head)) == len(before)
+    heads = [m.end() - 1 for m in re.finditer(r"\btemplate\s*<", before[-400:])]
+    shift = max(len(before) - 400, 0)
+    return any(closing(before, shift + head) == len(before) for head in heads)
 
 
 def _parameter(text: str, place: tuple[str, int], kernel: str) -> Parameter:

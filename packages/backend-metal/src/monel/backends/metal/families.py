@@ -1,0 +1,48 @@
+"""Which kernel stands behind which primitive and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from monel.core.plugin import Fusion
+
+from . import elementwise, indexing, matmul, reduce, sort, views
+
+if TYPE_CHECKING:
+    from monel.core.plugin import Dtype
+
+__all__ = ["FUSION", "find"]
+
+Kernel = Callable[..., Any]
+
+FUSION = Fusion(operations=frozenset({*elementwise.OPERATIONS, "cast"}), max_operands=8)
+
+# Of any dtype that the device has.
+_PLAIN: dict[str, Kernel] = {
+    **views.VIEWS,
+    "bitcast": views.bitcast,
+    "full": elementwise.full,
+    "iota": elementwise.iota,
+    "fused": elementwise.fused,
+    "pad": indexing.pad,
+    "concatenate": indexing.concatenate,
+    "gather": indexing.gather,
+    "scatter": indexing.scatter,
+    "slice_update": indexing.slice_update,
+    "argsort": sort.argsort,
+    "argmax": reduce.argreduce(True),
+    "argmin": reduce.argreduce(False),
+    "matmul": matmul.matmul,
+    **{name: reduce.reduction(name) for name in reduce.REDUCTIONS},
+}
+
+
+def find(name: str, dtypes: tuple[Dtype, ...]) -> Kernel | None:
+    """Return the kernel of a primitive for operands of ``dtypes``, or None."""
+    if name in _PLAIN:
+        return _PLAIN[name]
+    if elementwise.takes(name, dtypes):
+        kernel: Kernel = elementwise.single(name)
+        return kernel
+    return None
