@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -244,6 +245,33 @@ def files_differential(session: nox.Session) -> None:
     """Files of mlx read by monel, and files of monel by mlx: every format and dtype, metadata."""
     install(session, *STACK, extra=(*TEST_TOOLS, "mlx[cpu]==0.32.4"))
     pytest(session, "tests/interop/test_files_mlx.py")
+
+
+@nox.session
+def emulate(session: nox.Session) -> None:
+    """Device metal on the emulator: core, nn and what spans distributions. Needs clang 19.
+
+    Arguments go to pytest, and take the place of the tests.
+    """
+    install(session, "core", "backend-metal", "io", "nn", extra=TEST_TOOLS)
+    env = {"MONEL_DEVICE": "metal", "MONEL_METAL_EMULATE": "plain", "MONEL_PROBE": "0"}
+    suite = session.posargs or (*suites("core", "nn"), "--ignore=tests/interop")
+    limits = ("--timeout=600", "-p", "no:cacheprovider", "-m", "not slow")
+    session.run("pytest", *limits, *suite, env={**env, "MONEL_FALLBACK": "silent"})
+
+
+@nox.session
+def metal(session: nox.Session) -> None:
+    """On a Mac: every kernel through Apple's compiler, the whole suite on the GPU, a benchmark."""
+    if sys.platform != "darwin":
+        session.skip("needs macOS with Metal; nox -s emulate runs the same on an emulated device")
+    tools = (*TEST_TOOLS, "pyobjc-framework-Metal")
+    install(session, "core", "backend-metal", "io", "nn", extra=tools)
+    env = {"MONEL_DEVICE": "metal"}
+    session.run("python", "packages/backend-metal/tools/compile_all.py", env=env)
+    session.run("pytest", "--timeout=600", *suites("core", "nn"), "--ignore=tests/interop", env=env)
+    session.install("mlx")
+    session.run("python", "packages/backend-metal/tools/bench.py", env=env)
 
 
 @nox.session

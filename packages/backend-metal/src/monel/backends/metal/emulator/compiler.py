@@ -19,7 +19,7 @@ WARNINGS = ("-Wno-everything", "-Werror=return-type")
 COMMON = ("-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv")
 MSL = (
     *("-x", "c++", "-std=c++14", "-isystem", str(HERE / "shim"), "-fno-exceptions"),
-    *("-fno-builtin", "-g1", "-gno-column-info", "-fdebug-compilation-dir=."),
+    *("-fno-builtin", "-gdwarf-4", "-g1", "-gno-column-info", "-fdebug-compilation-dir=."),
     # A literal without a suffix is a float in MSL.
     *("-Xclang", "-cl-single-precision-constant"),
 )
