@@ -137,6 +137,9 @@ class Conv(Primitive, name="conv", export_name="Convolution"):
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
         x, w = operands
+        if stays_open(ct):
+            # The windows below hold the lengths of all three, so a replay at others is refused.
+            ct, x, w = (_of_fixed_lengths(v) for v in (ct, x, w))
         return self._for_input(ct, x, w) if i == 0 else self._for_weight(ct, x, w)
 
     def _for_input(self, ct: Any, x: Any, w: Any) -> Any:
@@ -215,6 +218,13 @@ class Conv(Primitive, name="conv", export_name="Convolution"):
         ]:
             operands = tuple(rng.standard_normal(s).astype("float32") for s in (x, w))
             yield Sample(p, operands, tolerance=4.0)
+
+
+def _of_fixed_lengths(v: Any) -> Any:
+    """Return ``v`` such that a replay at other spatial lengths raises ShapeError."""
+    for axis in range(1, v.ndim - 1):
+        v = unflatten_axis(v, axis, (v.shape[axis],))
+    return v
 
 
 def divided(made: Any, like: Any) -> Any:

@@ -419,6 +419,13 @@ def batch_by_loop(p: Any, operands: Any, dims: Any) -> Any:
     count = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if d is not None)
     if count == 0:
         return _no_rows(p, operands, dims)
+    trace = graph.outermost(tuple([x.value for x in operands]))
+    if trace is not None and trace.shapeless:
+        # The number of rows is written down: a replay with another must be refused, not cut short.
+        operands = [
+            x if d is None else call("unflatten", x, axis=d, shape=(count,))
+            for x, d in zip(operands, dims, strict=True)
+        ]
     rows = []
     for k in range(count):
         row = [

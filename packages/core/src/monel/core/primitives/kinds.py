@@ -155,6 +155,22 @@ def broadcast_like(x: Any, like: Any) -> Any:
     return call("broadcast", x, shape=like.shape)
 
 
+def repeated(x: Any, size: int, like: Any, axis: int) -> Any:
+    """Return ``x`` repeated ``size`` times along a new first axis, which is ``axis`` of ``like``.
+
+    Inside a shapeless trace the length stays open: a vector of zeros made from ``like`` lends it.
+    """
+    x = call("expand_dims", x, axes=(0,))
+    trace = like.value.trace
+    if trace is None or not trace.open or not trace.shapeless:
+        return call("broadcast", x, shape=(size, *x.shape[1:]))
+    others = tuple([a for a in range(like.ndim) if a != axis])
+    column = call("any", like, axes=others)
+    if x.ndim > 1:
+        column = call("expand_dims", column, axes=tuple(range(1, x.ndim)))
+    return call("where", column, x, x)
+
+
 class View(Primitive):
     """One operand, linear, and the result may share its storage."""
 

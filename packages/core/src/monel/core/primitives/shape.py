@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.avals import AbstractArray, check_shape
+from ..base.dtypes import int32
 from ..base.errors import AxisError, DTypeError, ShapeError
+from ..graph import value as graph
+from ..graph.handle import wrap
 from ..graph.primitive import Primitive, Sample, call
 from .arguments import stays_open
-from .kinds import View, move_axis, scalar_like, unbroadcast
+from .kinds import View, broadcast_like, move_axis, scalar_like, unbroadcast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -301,6 +304,12 @@ class Select(View, name="select"):
 
     def transpose(self, ct: Any, i: int, operands: Any) -> Any:
         whole = ExpandDims(axes=(self.axis,)).bind(ct)
+        if stays_open(operands[0]):
+            # How far the entry is from the end is not known: it is found by its position.
+            one, index = (wrap(graph.slots.scalar("select", n, int32)) for n in (1, self.index))
+            ones = broadcast_like(one, operands[0])
+            place = call("cumsum", ones, axis=self.axis, reverse=False, inclusive=False)
+            return call("where", call("equal", place, index), whole, scalar_like(0, whole))
         return self._slice(operands[0]).transpose(whole, 0, operands)
 
     def batch(self, operands: Any, dims: Any) -> Any:

@@ -9,9 +9,8 @@ from typing import Any
 from ..base.errors import AxisError, DTypeError, ShapeError
 from ..base.tree import flatten, unflatten
 from ..graph.handle import array, wrap
-from ..graph.primitive import call
 from ..primitives.derive import placeholder
-from ..primitives.kinds import move_axis
+from ..primitives.kinds import move_axis, repeated
 from .tracing import (
     batched_with_effects,
     call_swapped,
@@ -84,7 +83,9 @@ def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any) -> 
         out = _leaf_axes("out_axes", result, out_axes)
         values = [o.value for o in outputs]
         pairs = batched_with_effects(values, inputs, arrays, mapped, take_effects(trace))
-    placed = [_place(a, d, o, size) for (a, d), o in zip(pairs, out, strict=True)]
+    placed = [
+        _place(a, d, o, size, arrays[0], mapped[0]) for (a, d), o in zip(pairs, out, strict=True)
+    ]
     return unflatten(out_structure, iter(placed))
 
 
@@ -138,14 +139,15 @@ def _batch_size(leaves: list[Any], dims: list[Any]) -> int:
     return sizes[0]
 
 
-def _place(x: Any, d: Any, out: Any, size: int) -> Any:
-    """Return an output with its mapped axis where ``out`` wants it; repeated where it has none."""
+def _place(x: Any, d: Any, out: Any, size: int, like: Any, axis: int) -> Any:
+    """Return an output with its mapped axis where ``out`` wants it.
+
+    Where it has none it is repeated ``size`` times: as long as ``axis`` of the argument ``like``.
+    """
     if out is None:
         if d is not None:
             raise ShapeError("vmap: an output that depends on the mapped axis has out_axes None")
         return x
     if d is None:
-        d = 0
-        x = call("expand_dims", x, axes=(0,))
-        x = call("broadcast", x, shape=(size, *x.shape[1:]))
+        x, d = repeated(x, size, like, axis), 0
     return move_axis(x, d, _axis("out_axes", out, x.shape))
