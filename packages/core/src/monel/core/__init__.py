@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # packages/core/tools/names.py, says the same at run time.
     from . import cuda, distributed, fast, linalg, metal, random
     from .construct import *
+    from .debug import *
     from .execute.evaluation import *
     from .execute.fallback import *
     from .execute.memory import *
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .primitives.trigonometric import *
     from .primitives.unary import *
     from .printing import *
+    from .profile import *
     from .transforms.compile import *
     from .transforms.cond import *
     from .transforms.custom import *

@@ -16,6 +16,7 @@ __all__ = [
     "MissingKernelError",
     "MissingRuleError",
     "MonelError",
+    "NotANumberError",
     "OperandError",
     "OutOfBoundsError",
     "ShapeError",
@@ -66,6 +67,10 @@ class MissingKernelError(MonelError, RuntimeError):
 
 class BackendError(MonelError, RuntimeError, ValueError):
     """A backend or plugin that is missing, broken or of another contract version."""
+
+
+class NotANumberError(MonelError, FloatingPointError):
+    """A nan that was computed while ``mx.debug(nans=True)`` looks for one."""
 
 
 class OutOfBoundsError(MonelError, IndexError, RuntimeError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.errors import OutOfBoundsError
 from ..base.program import Equation, Program
 from ..contract.backend import AdaptedKernel, Backend
 from ..graph import value as graph
@@ -23,7 +22,7 @@ from .kernels import (
     expansion_for,
     find_kernel,
     kernel_for,
-    name_function,
+    note,
 )
 
 
@@ -86,6 +85,8 @@ class Executable:
         registers = list(inputs)
         registers.extend(self.constants)
         registers.extend([None] * (self.count - len(registers)))
+        if graph.slots.around is not None:
+            return self._watched(registers)
         try:
             for step in self.steps:
                 places = step.operands
@@ -106,9 +107,22 @@ class Executable:
                     registers[first] = result
                 else:
                     registers[first : first + len(step.outputs)] = result
-        except OutOfBoundsError as error:
-            name_function(error, step.primitive)
+        except Exception as error:
+            note(error, step.primitive, step.avals)
             raise
+        return [registers[v] for v in self.outputs]
+
+    def _watched(self, registers: list[Any]) -> list[Any]:
+        """Do what ``run`` does under the eyes of whoever watches; nothing is donated."""
+        for step in self.steps:
+            operands = [registers[v] for v in step.operands]
+            try:
+                result = watched(self, step, operands)
+            except Exception as error:
+                note(error, step.primitive, step.avals)
+                raise
+            for v, buffer in zip(step.outputs, [result] if step.single else result, strict=True):
+                registers[v] = buffer
         return [registers[v] for v in self.outputs]
 
     def _missing(self, step: Any, operands: Any) -> Any:
@@ -203,6 +217,20 @@ def last_uses(program: Program) -> list[int]:
     for v in program.outputs:
         last[v] = len(program.equations)
     return last
+
+
+def watched(executable: Executable, step: Step, operands: list[Any]) -> Any:
+    """Call one kernel and tell who watches."""
+    context = executable.target.context
+
+    def call() -> Any:
+        result = step.kernel(context, step.primitive, *operands)
+        return executable._missing(step, operands) if result is NotImplemented else result
+
+    around = graph.slots.around
+    if around is None:
+        return call()
+    return around(call, executable.target, step.primitive, step.avals, step.out, operands)
 
 
 class _Reusable:

@@ -10,6 +10,7 @@ from ..base.errors import DTypeError, OutOfBoundsError, TraceError
 from ..base.program import Program
 from ..graph import value as graph
 from ..graph.capture import trace_program
+from ..graph.origin import described
 from ..primitives.derive import placeholder
 
 # Primitives that core runs itself on any backend: class name -> kernel maker (target) -> kernel.
@@ -161,11 +162,20 @@ def name_function(error: BaseException, primitive: Any) -> None:
 
 
 def annotate(error: Exception, value: Any, operands: Any) -> None:
-    """Add to an error which operation failed, on what."""
-    name_function(error, value.primitive)
-    if not getattr(error, "__notes__", None):
+    """Add to an error which operation failed, on what, and where the user recorded it."""
+    note(error, value.primitive, operands)
+    if value.origin is not None:
+        error.add_note(f"  recorded at {described(value.origin)}")
+
+
+def note(error: Exception, primitive: Any, operands: Any) -> None:
+    """Add to an error which operation failed, on what; or inside of which, if that is known."""
+    name_function(error, primitive)
+    if getattr(error, "__notes__", None):
+        error.add_note(f"inside {primitive}")
+    else:
         used = ", ".join(str(o) for o in operands)
-        error.add_note(f"while computing {value.primitive} of ({used})")
+        error.add_note(f"while computing {primitive} of ({used})")
 
 
 graph.install(transfer=transfer, annotate=annotate)

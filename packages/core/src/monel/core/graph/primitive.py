@@ -18,6 +18,7 @@ from ..contract.backend import DECIDING_OPERANDS
 from . import effects, handle
 from . import value as graph
 from .doors import load
+from .origin import caller
 
 
 class Registry(dict[str, "type[Primitive]"]):
@@ -132,6 +133,7 @@ class Primitive(metaclass=PrimitiveMeta):
       eager: An effect without a result that could be asked for: it runs as soon as it can.
       shape_dependent: Parameters hold a shape.
       elementwise: Element i of the output depends only on element i of the operands.
+      fails: It can fail when it runs, so it remembers the user's line that recorded it.
       host: Where a backend has no kernel the host computes, without a warning.
       dtype_operand: The operand whose dtype names the kernel.
       nondifferentiable: Why there is no derivative, or None.
@@ -161,6 +163,7 @@ class Primitive(metaclass=PrimitiveMeta):
     linear: ClassVar[str | None] = None
     linear_in: ClassVar[tuple[int, ...] | None] = None
     zero_in: ClassVar[tuple[int, ...]] = ()
+    fails: ClassVar[bool] = False
     stops: ClassVar[bool] = False
     placeholder: ClassVar[bool] = False
     interned: ClassVar[bool] = True
@@ -173,6 +176,7 @@ class Primitive(metaclass=PrimitiveMeta):
             cls.name = name
             cls.export_name = export_name or cls.__name__
         cls.fields = _fields_of(cls)
+        cls.fails = cls.fails or cls.host
         if cls.effect and cls.interned:
             # The evaluation looks for effects among primitives that are not interned only.
             raise TypeError(f"primitive {name!r} has an effect and must not be interned")
@@ -311,6 +315,8 @@ def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -
     first = out[0] if several else out
     dtype = first.dtype
     made = graph.record(primitive, values, first.shape, dtype, first.size, stream, trace)
+    if primitive.fails:
+        made.origin = caller()
     if graph._slots.listeners is not None:
         graph._slots.listeners(made)
     if not several:

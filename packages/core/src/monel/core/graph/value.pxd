@@ -16,6 +16,7 @@ cdef Py_ssize_t _SOLE_BUFFER
 @cython.final
 cdef class Slots:
     cdef public object annotate
+    cdef public object around
     cdef public object array
     cdef public object coerce
     cdef public object current_stream
@@ -23,6 +24,7 @@ cdef class Slots:
     cdef public object keep_dtype
     cdef public object listeners
     cdef public object missing
+    cdef public object notice
     cdef public object on_stream
     cdef public object order
     cdef public object promote
@@ -50,6 +52,7 @@ cdef class Value:
     cdef public object buffer
     cdef public object state
     cdef public list outputs
+    cdef public object origin
     cdef object __weakref__
 
 

@@ -72,6 +72,9 @@ class Slots:
       keep_dtype: (function, target, result) -> result of an in-place operation in target's dtype.
       on_stream: (stream) -> context manager that makes it the thread's default.
       listeners: Called with every recorded Value while something listens, else None.
+      around: (call, target, primitive, operands, out, buffers) -> result of ``call()``, in place of
+        every call of a kernel while something watches, else None.
+      notice: (kind, text) -> None: something happened that mx.debug may tell of, else None.
     """
 
     annotate: Callable[..., Any]
@@ -89,10 +92,13 @@ class Slots:
     to_stream: Callable[..., Any]
     transfer: Callable[..., Any]
     listeners: Callable[..., Any] | None
+    around: Callable[..., Any] | None
+    notice: Callable[..., Any] | None
     stream: Any
 
     __slots__ = (
         "annotate",
+        "around",
         "array",
         "coerce",
         "current_stream",
@@ -100,6 +106,7 @@ class Slots:
         "keep_dtype",
         "listeners",
         "missing",
+        "notice",
         "on_stream",
         "order",
         "promote",
@@ -113,6 +120,8 @@ class Slots:
     def __init__(self) -> None:
         self.stream = None
         self.listeners = None
+        self.around = None
+        self.notice = None
         for name, module in OWNERS.items():
             setattr(self, name, Door(self, name, module))
 
@@ -140,11 +149,13 @@ class Value:
       trace: The outermost open trace that it descends from, or None.
       state: None; the claim of an evaluation that runs it; or the error it failed with.
       outputs: Of a Value of several outputs: weak references to its ``Output`` Values.
+      origin: Where in the user's code it was recorded, of operations that can fail when they run.
     """
 
     buffer: Any
     dtype: Any
     operands: tuple[Any, ...]
+    origin: Any
     outputs: list[Any] | None
     primitive: Any
     serial: int
@@ -159,6 +170,7 @@ class Value:
         "buffer",
         "dtype",
         "operands",
+        "origin",
         "outputs",
         "primitive",
         "serial",
@@ -278,6 +290,7 @@ def record(
     value.buffer = None
     value.state = None
     value.outputs = None
+    value.origin = None
     return value
 
 
@@ -482,7 +495,7 @@ def _settle(value: Any, stack: list[Any]) -> None:
 
 
 def _try_fuse(value: Any, operands: tuple[Any, ...]) -> tuple[Any, ...]:
-    if value.stream is None or not operands:
+    if value.stream is None or not operands or _slots.around is not None:
         return operands
     target = value.stream.target
     if target is None:
@@ -522,6 +535,9 @@ def run(value: Any, operands: tuple[Any, ...], stack: list[Any]) -> None:
         keep = value.trace is not None and value.trace.open
         if value.size >= DONATION_SIZE and not keep:
             context = _donating(value, operands, target)
+        if _slots.around is not None:
+            finish(value, _watched(value, kernel, target, operands), keep)
+            return
         if count == 1:
             result = kernel(context, primitive, operands[0].buffer)
         elif count == 2:
@@ -534,6 +550,22 @@ def run(value: Any, operands: tuple[Any, ...], stack: list[Any]) -> None:
     except BaseException as error:
         fail(value, error, operands)
         raise
+
+
+def _watched(value: Any, kernel: Any, target: Any, operands: tuple[Any, ...]) -> Any:
+    """Call the kernel of ``value`` under the eyes of whoever watches; nothing is donated."""
+    primitive = value.primitive
+    buffers = [o.buffer for o in operands]
+
+    def call() -> Any:
+        result = kernel(target.context, primitive, *buffers)
+        if result is NotImplemented:
+            result = slots.missing(target, value, operands, buffers)
+        return result
+
+    out = value if value.outputs is None else primitive.abstract(*operands)
+    assert _slots.around is not None
+    return _slots.around(call, target, primitive, operands, out, buffers)
 
 
 def _look_up(target: Any, primitive: Any, key: int, value: Any, operands: tuple[Any, ...]) -> Any:

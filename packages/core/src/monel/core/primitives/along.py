@@ -46,6 +46,7 @@ class TakeAlongAxis(Primitive, name="take_along_axis", export_name="GatherAxis")
     Errors about indices name ``function``, which the user called.
     """
 
+    fails = True
     linear = "joint"
     linear_in = (0,)
     axis: int
@@ -88,6 +89,7 @@ class TakeAlongAxis(Primitive, name="take_along_axis", export_name="GatherAxis")
 class PutAlongAxis(Primitive, name="put_along_axis", export_name="ScatterAxis"):
     """The operand with values written, or combined, at ``indices`` of each line along ``axis``."""
 
+    fails = True
     axis: int
     mode: str
 

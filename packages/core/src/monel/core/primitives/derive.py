@@ -409,14 +409,13 @@ def batch_of(p: Any, operands: Any, dims: Any) -> Any:
     return batch_by_loop(p, operands, dims)
 
 
-# Names of primitives that vmap ran as a loop, for ``mx.debug``.
-looped: set[str] = set()
-
-
 def batch_by_loop(p: Any, operands: Any, dims: Any) -> Any:
     """Apply ``p`` once a batch entry and stack the results: correct for any primitive."""
-    looped.add(p.name)
     count = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if d is not None)
+    if graph.slots.notice is not None:
+        operands_text = ", ".join([str(x.value) for x in operands])
+        text = f"vmap runs {p} of ({operands_text}) once for each of {count} rows"
+        graph.slots.notice("loops", text)
     if count == 0:
         return _no_rows(p, operands, dims)
     trace = graph.outermost(tuple([x.value for x in operands]))

@@ -105,6 +105,7 @@ class Gather(Primitive, name="gather"):
     indices name ``function``, which the user called.
     """
 
+    fails = True
     required = True
     shape_dependent = True
     linear = "joint"
@@ -194,6 +195,7 @@ class Scatter(Primitive, name="scatter"):
     indices name ``function``, which the user called.
     """
 
+    fails = True
     required = True
     axes: tuple[int, ...]
     mode: str

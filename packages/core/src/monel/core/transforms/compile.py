@@ -108,6 +108,13 @@ class _Traced:
         return found
 
 
+def _shown(aval: Any) -> str:
+    shape, dtype = aval
+    # A shapeless signature knows of each length only whether it is 1.
+    lengths = [("1" if n else "n") if isinstance(n, bool) else str(n) for n in shape]
+    return f"{dtype.name}[{','.join(lengths)}]"
+
+
 def _open_shapes(avals: Any) -> Any:
     """Return what a shapeless signature keeps of each aval: rank, which axes are 1, dtype."""
     return tuple([(tuple([n == 1 for n in shape]), dtype) for shape, dtype in avals])
@@ -172,6 +179,8 @@ class _Compiled:
         leaves, key, avals = self._signature(args, kwargs)
         traced = self.cache.get(key)
         if traced is None:
+            if graph.slots.notice is not None and self.cache:
+                graph.slots.notice("recompiles", self._why(key, len(leaves)))
             _check_constants(structure_of((args, kwargs), array))
             traced = self._trace(args, kwargs)
             self.cache[key] = traced
@@ -191,6 +200,27 @@ class _Compiled:
         if self.outputs is not None:
             _assign(self.outputs, traced.state, supply)
         return result
+
+    def _why(self, key: Any, count: int) -> str:
+        """Say how a call differs from the most similar one that was traced."""
+        (structure, avals), known = key, [*reversed(self.cache)]
+
+        def differences(old: Any) -> list[str]:
+            found = (
+                [] if old[0] == structure else [f"structure or constants {old[0]}, now {structure}"]
+            )
+            if len(old[1]) != len(avals):
+                return [*found, f"{len(old[1])} arrays, now {len(avals)}"]
+            pairs = zip(old[1], avals, strict=True)
+            return found + [
+                f"array {i} of {count}: {_shown(a)}, now {_shown(b)}"
+                for i, (a, b) in enumerate(pairs, 1)
+                if a != b
+            ]
+
+        closest = min((differences(old) for old in known), key=len)
+        times = len(known) + 1
+        return f"{self.name} is traced for the {times}. time: before with {'; '.join(closest)}"
 
     def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return the arrays of a call, its key in the cache, and their avals."""

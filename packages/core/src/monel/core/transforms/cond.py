@@ -36,6 +36,7 @@ class Cond(Primitive, name="cond"):
     """
 
     interned = False
+    fails = True
     shape_dependent = True
     zero_in = (0,)
     pred: AbstractArray

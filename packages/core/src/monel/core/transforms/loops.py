@@ -37,6 +37,7 @@ class While(Primitive, name="while_loop", export_name="While"):
     """
 
     interned = False
+    fails = True
     shape_dependent = True
     cond: Program
     body: Program

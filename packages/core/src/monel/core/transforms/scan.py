@@ -41,6 +41,7 @@ class Scan(Primitive, name="scan"):
     """
 
     interned = False
+    fails = True
     shape_dependent = True
     body: Program
     consts: int
