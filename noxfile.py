@@ -234,6 +234,13 @@ def api(session: nox.Session) -> None:
 
 
 @nox.session
+def array_api(session: nox.Session) -> None:
+    """The array API standard 2024.12: signatures, dtypes and results beside array-api-strict."""
+    install(session, *STACK, extra=("array-api-strict>=2.4",))
+    session.run("python", "tests/array_api/check.py", env={"MONEL_DEVICE": "cpu"})
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Conversion to and from PyTorch and JAX."""
     install(session, *STACK, extra=(*TEST_TOOLS, *PEERS))

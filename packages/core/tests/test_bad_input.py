@@ -27,11 +27,11 @@ def square_sum(x):
 
 ELEMENTWISE = """abs arccos arccosh arcsin arcsinh arctan arctanh bitwise_invert ceil conj cos cosh
 degrees erf erfinv exp expm1 floor imag isfinite isinf isnan isneginf isposinf log log10 log1p log2
-logical_not nan_to_num negative positive radians real reciprocal round rsqrt sigmoid sign sin sinh
-sqrt square stop_gradient tan tanh trunc""".split()
-BINARY = """add arctan2 array_equal divide equal floor_divide greater greater_equal less less_equal
-logaddexp logical_and logical_or logical_xor maximum minimum multiply not_equal power remainder
-subtract""".split()
+logical_not nan_to_num negative positive radians real reciprocal round rsqrt sigmoid sign signbit
+sin sinh sqrt square stop_gradient tan tanh trunc""".split()
+BINARY = """add arctan2 array_equal copysign divide equal floor_divide greater greater_equal hypot
+less less_equal logaddexp logical_and logical_or logical_xor maximum minimum multiply nextafter
+not_equal power remainder subtract""".split()
 BITS = "bitwise_and bitwise_or bitwise_xor left_shift right_shift".split()
 REDUCTIONS = "all any count_nonzero logsumexp max mean median min minmax prod std sum var".split()
 POSITIONS = "argmax argmin".split()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .ops.diagonals import *
     from .ops.differences import *
     from .ops.einsum import *
+    from .ops.floating import *
     from .ops.gathering import *
     from .ops.indexing import *
     from .ops.joining import *

@@ -15,12 +15,14 @@ from .dlpack import dlpack, dlpack_device, import_dlpack
 from .graph import handle
 from .graph import value as graph
 from .graph.handle import array, wrap
-from .primitives.arguments import flag
+from .primitives.arguments import call_on, flag
 
 __all__ = ["asarray", "from_dlpack"]
 
 
-def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> array:
+def asarray(
+    a: Any, dtype: Dtype | None = None, *, copy: bool | None = None, device: Any = None
+) -> array:
     """Convert ``a`` to an array.
 
     Args:
@@ -28,6 +30,7 @@ def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> 
         ``__array__``.
       dtype: The dtype of the result; inferred by default as for ``mx.array``.
       copy: True: always copy; False: never; None: where it must be.
+      device: Where the array shall lie; by default where it is, or the default device.
     Raises:
       ValueError: ``copy`` is False and a copy is needed, or strides are negative.
     Example:
@@ -40,7 +43,15 @@ def asarray(a: Any, dtype: Dtype | None = None, *, copy: bool | None = None) -> 
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(a, numpy.ndarray):
         check_strides("asarray", a)
-    return wrap(value_of("asarray", a, dtype, copy))
+    return moved(wrap(value_of("asarray", a, dtype, copy)), device)
+
+
+def moved(a: Any, device: Any) -> Any:
+    """Return ``a`` on a device; itself where it lies there, or None is meant."""
+    if device is None:
+        return a
+    stream = graph.slots.to_stream(device)
+    return a if a.value.stream is stream else call_on(stream, "copy", a)
 
 
 def check_strides(function: str, given: Any) -> None:
@@ -52,11 +63,12 @@ def check_strides(function: str, given: Any) -> None:
         )
 
 
-def from_dlpack(x: Any, /, *, copy: bool | None = None) -> array:
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> array:
     """Return an array with the data of ``x``, an object that speaks DLPack.
 
     Args:
       x: An object with ``__dlpack__`` and ``__dlpack_device__``.
+      device: Where the array shall lie; by default the default device.
       copy: True or None: copy; False: ``ValueError`` unless ``x`` is an array of this library.
     Raises:
       TypeError: ``x`` does not speak DLPack.
@@ -67,7 +79,7 @@ def from_dlpack(x: Any, /, *, copy: bool | None = None) -> array:
       array([0, 1, 2], dtype=int32)
     """
     if type(x) is array:
-        return wrap(of_array("asarray", x, None, copy))
+        return moved(wrap(of_array("asarray", x, None, copy)), device)
     if not (hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")):
         raise TypeError(
             f"from_dlpack: expected an object with __dlpack__ and __dlpack_device__, "
@@ -75,7 +87,7 @@ def from_dlpack(x: Any, /, *, copy: bool | None = None) -> array:
         )
     given = import_dlpack("from_dlpack", x, copy)
     check_strides("from_dlpack", given)
-    return wrap(of_numpy("from_dlpack", given, None))
+    return moved(wrap(of_numpy("from_dlpack", given, None)), device)
 
 
 def target_of(value: Any) -> Any:

@@ -116,7 +116,7 @@ class ArrayNamespaceInfo:
 
     def capabilities(self) -> dict[str, Any]:
         """Return what the namespace can do that depends on values, and its limits."""
-        return {"boolean indexing": True, "data-dependent shapes": False, "max dimensions": 16}
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 16}
 
     def default_device(self) -> Device:
         """Return the device on which arrays are made by default."""

@@ -41,6 +41,7 @@ PUBLIC = {
     "ops.diagonals": "as_strided diag diagonal trace tri tril triu",
     "ops.differences": "diff",
     "ops.einsum": "einsum einsum_path",
+    "ops.floating": "copysign hypot nextafter signbit",
     "ops.gathering": "put_along_axis slice slice_update take take_along_axis",
     "ops.indexing": "ArrayAt ArrayIterator",
     "ops.joining": "concat concatenate flip meshgrid repeat roll split stack tile unstack",

@@ -10,7 +10,7 @@ from .handle import array
 # ``a.mean(axis=0)`` is ``mean(a, axis=0)`` of this module, and so on.
 METHODS = {
     "interchange": ("item", "tolist"),
-    "ops.array_methods": ("__array_namespace__", "astype", "reshape", "transpose"),
+    "ops.array_methods": ("__array_namespace__", "astype", "reshape", "to_device", "transpose"),
     "ops.diagonals": ("diag", "diagonal"),
     "ops.joining": ("split",),
     "ops.manipulation": ("flatten", "moveaxis", "squeeze", "swapaxes"),
@@ -29,6 +29,7 @@ METHODS = {
 PROPERTIES = {
     "T": ("ops.manipulation", "transpose", "The array with its axes reversed."),
     "mT": ("ops.manipulation", "matrix_transpose", "The last two axes swapped."),
+    "device": ("ops.array_methods", "device", "The Device where the array lies."),
     "real": ("primitives.unary", "real", "The real part."),
     "imag": ("primitives.unary", "imag", "The imaginary part."),
     "at": ("ops.indexing", "ArrayAt", "Updates that count repeated indices: ``a.at[i].add(v)``."),

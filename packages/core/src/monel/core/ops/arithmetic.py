@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from ..base.dtypes import bool_, complex64, finfo
-from ..base.errors import ShapeError
 from ..graph.handle import array, wrap
-from ..primitives.arguments import call_on, flag, number, operand, speaking_as
+from ..primitives.arguments import call_on, either, flag, number, operand, speaking_as
 from ..primitives.compare import equal, isfinite, isnan, less, less_equal, logical_and, logical_or
 from ..primitives.create import constant, pack
 from ..primitives.elementwise import add, maximum, minimum, multiply, subtract
@@ -29,29 +28,41 @@ __all__ = [
 ]
 
 
-def clip(a: Any, /, a_min: Any, a_max: Any, *, stream: Any = None) -> array:
+def clip(
+    a: Any,
+    /,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+    stream: Any = None,
+) -> array:
     """Return ``a`` with what is below ``a_min`` raised to it and what is above ``a_max`` lowered.
 
     Args:
       a: Array of any shape.
       a_min: Scalar, array or None: no lower limit.
-      a_max: Scalar, array or None: no upper limit; not both are None.
+      a_max: Scalar, array or None: no upper limit.
+      min: The array API standard's name of ``a_min``.
+      max: The array API standard's name of ``a_max``.
     Returns:
       Array of the common shape and dtype.
     Raises:
-      ValueError: Both limits are None, or the shapes do not broadcast.
+      ValueError: The shapes do not broadcast.
+      TypeError: A limit is given under both of its names.
     Example:
       >>> import monel.core as mx
       >>> mx.clip(mx.array([1, 5, 9]), 2, 6)
       array([2, 5, 6], dtype=int32)
     """
     x = operand("clip", a)
-    if a_min is None and a_max is None:
-        raise ShapeError("clip: At most one of a_min and a_max may be None")
+    low = a_min if min is None else either("clip", "a_min", a_min, "min", min)
+    high = a_max if max is None else either("clip", "a_max", a_max, "max", max)
     with speaking_as("clip"):
-        if a_min is not None:
-            x = maximum(x, a_min, stream=stream)
-        return x if a_max is None else minimum(x, a_max, stream=stream)
+        if low is not None:
+            x = maximum(x, low, stream=stream)
+        return wrap(x.value) if high is None else minimum(x, high, stream=stream)
 
 
 def degrees(a: Any, /, *, stream: Any = None) -> array:

@@ -12,6 +12,8 @@ from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..primitives.arguments import (
     dtype_or,
+    either,
+    on_device,
     operand,
     shape_of,
     speaking_as,
@@ -35,12 +37,15 @@ __all__ = [
 ]
 
 
-def zeros(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
+def zeros(
+    shape: Any, dtype: Dtype | None = float32, *, device: Any = None, stream: Any = None
+) -> array:
     """Return an array of zeros.
 
     Args:
       shape: An int or a sequence of ints.
       dtype: The dtype of the result; float32 by default and for None.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of ``shape``.
     Raises:
@@ -51,16 +56,20 @@ def zeros(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> a
       array([[0, 0],
              [0, 0]], dtype=int32)
     """
+    stream = on_device("zeros", device, stream)
     kind = dtype_or("zeros", dtype, float32)
     return _filled("zeros", shape_of("zeros", shape), kind, 0, stream)
 
 
-def empty(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
+def empty(
+    shape: Any, dtype: Dtype | None = float32, *, device: Any = None, stream: Any = None
+) -> array:
     """Return an array whose values do not matter: zeros; see ``zeros``.
 
     Args:
       shape: An int or a sequence of ints.
       dtype: The dtype of the result; float32 by default and for None.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of ``shape``.
     Raises:
@@ -70,16 +79,20 @@ def empty(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> a
       >>> mx.empty((2, 3)).shape
       (2, 3)
     """
+    stream = on_device("empty", device, stream)
     kind = dtype_or("empty", dtype, float32)
     return _filled("empty", shape_of("empty", shape), kind, 0, stream)
 
 
-def ones(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> array:
+def ones(
+    shape: Any, dtype: Dtype | None = float32, *, device: Any = None, stream: Any = None
+) -> array:
     """Return an array of ones.
 
     Args:
       shape: An int or a sequence of ints.
       dtype: The dtype of the result; float32 by default and for None.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of ``shape``.
     Raises:
@@ -89,17 +102,28 @@ def ones(shape: Any, dtype: Dtype | None = float32, *, stream: Any = None) -> ar
       >>> mx.ones(3)
       array([1, 1, 1], dtype=float32)
     """
+    stream = on_device("ones", device, stream)
     kind = dtype_or("ones", dtype, float32)
     return _filled("ones", shape_of("ones", shape), kind, 1, stream)
 
 
-def full(shape: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> array:
+def full(
+    shape: Any,
+    vals: Any = None,
+    dtype: Dtype | None = None,
+    *,
+    fill_value: Any = None,
+    device: Any = None,
+    stream: Any = None,
+) -> array:
     """Return an array filled with ``vals``.
 
     Args:
       shape: An int or a sequence of ints.
       vals: A scalar, or an array that broadcasts to ``shape``.
+      fill_value: The array API standard's name of ``vals``.
       dtype: The dtype of the result; that of ``vals`` by default.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of ``shape``.
     Raises:
@@ -111,7 +135,9 @@ def full(shape: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = Non
       array([[7, 7],
              [7, 7]], dtype=int32)
     """
-    return _full("full", shape_of("full", shape), vals, dtype, stream)
+    stream = on_device("full", device, stream)
+    given = either("full", "vals", vals, "fill_value", fill_value)
+    return _full("full", shape_of("full", shape), given, dtype, stream)
 
 
 def _full(function: str, shape: tuple[int, ...], vals: Any, dtype: Any, stream: Any) -> Any:
@@ -165,12 +191,15 @@ def _like(function: str, a: Any, number: Any, dtype: Any, stream: Any) -> Any:
     return _filled(function, x.shape, kind, number, stream)
 
 
-def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
+def zeros_like(
+    a: Any, /, dtype: Dtype | None = None, *, device: Any = None, stream: Any = None
+) -> array:
     """Return zeros of the shape of ``a``.
 
     Args:
       a: Array that lends its shape.
       dtype: The dtype of the result; that of ``a`` by default.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of the shape of ``a``.
     Raises:
@@ -180,15 +209,19 @@ def zeros_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
       >>> mx.zeros_like(mx.array([1, 2]))
       array([0, 0], dtype=int32)
     """
+    stream = on_device("zeros_like", device, stream)
     return _like("zeros_like", a, 0, dtype, stream)
 
 
-def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
+def empty_like(
+    a: Any, /, dtype: Dtype | None = None, *, device: Any = None, stream: Any = None
+) -> array:
     """Return an array of the shape of ``a`` whose values do not matter: zeros.
 
     Args:
       a: Array that lends its shape.
       dtype: The dtype of the result; that of ``a`` by default.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of the shape of ``a``.
     Raises:
@@ -198,15 +231,19 @@ def empty_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> 
       >>> mx.empty_like(mx.array([1, 2])).dtype
       monel.core.int32
     """
+    stream = on_device("empty_like", device, stream)
     return _like("empty_like", a, 0, dtype, stream)
 
 
-def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> array:
+def ones_like(
+    a: Any, /, dtype: Dtype | None = None, *, device: Any = None, stream: Any = None
+) -> array:
     """Return ones of the shape of ``a``.
 
     Args:
       a: Array that lends its shape.
       dtype: The dtype of the result; that of ``a`` by default.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of the shape of ``a``.
     Raises:
@@ -216,16 +253,27 @@ def ones_like(a: Any, /, dtype: Dtype | None = None, *, stream: Any = None) -> a
       >>> mx.ones_like(mx.array([1, 2]))
       array([1, 1], dtype=int32)
     """
+    stream = on_device("ones_like", device, stream)
     return _like("ones_like", a, 1, dtype, stream)
 
 
-def full_like(a: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = None) -> array:
+def full_like(
+    a: Any,
+    vals: Any = None,
+    dtype: Dtype | None = None,
+    *,
+    fill_value: Any = None,
+    device: Any = None,
+    stream: Any = None,
+) -> array:
     """Return an array of the shape of ``a`` filled with ``vals``.
 
     Args:
       a: Array that lends its shape.
       vals: A scalar, or an array that broadcasts to the shape of ``a``.
+      fill_value: The array API standard's name of ``vals``.
       dtype: The dtype of the result; that of ``a`` by default.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of the shape of ``a``.
     Raises:
@@ -236,8 +284,10 @@ def full_like(a: Any, vals: Any, dtype: Dtype | None = None, *, stream: Any = No
       >>> mx.full_like(mx.array([1, 2]), 5)
       array([5, 5], dtype=int32)
     """
+    stream = on_device("full_like", device, stream)
+    given = either("full_like", "vals", vals, "fill_value", fill_value)
     x = operand("full_like", a)
     kind = dtype_or("full_like", dtype, x.dtype)
     if stays_open(x):
-        return broadcast_like(cast(to_array("full_like", vals), kind, stream), x)
-    return _full("full_like", x.shape, vals, kind, stream)
+        return broadcast_like(cast(to_array("full_like", given), kind, stream), x)
+    return _full("full_like", x.shape, given, kind, stream)

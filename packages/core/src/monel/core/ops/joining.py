@@ -26,8 +26,8 @@ from ..primitives.shape import (
     ExpandDims,
     Reshape,
     Select,
-    Slice,
     reshape_like,
+    turned,
 )
 
 __all__ = [
@@ -287,14 +287,10 @@ def flip(a: Any, /, axis: Any = None, *, stream: Any = None) -> array:
     else:
         given = integer_or_integers("flip", "axis", axis)
         axes = tuple({canonical_axis("flip", i, x) for i in given})
-    start, stop, step = [0] * x.ndim, list(x.shape), [1] * x.ndim
-    for i in axes:
-        if x.shape[i]:
-            start[i], stop[i], step[i] = x.shape[i] - 1, -1, -1
-    return Slice(tuple(start), tuple(stop), tuple(step)).bind(x, stream=stream)
+    return turned(x, axes, stream)
 
 
-def roll(a: Any, shift: Any, axis: Any = None, /, *, stream: Any = None) -> array:
+def roll(a: Any, /, shift: Any, axis: Any = None, *, stream: Any = None) -> array:
     """Return ``a`` with its entries moved along axes; what leaves at one end enters at the other.
 
     Args:

@@ -7,9 +7,11 @@ from typing import Any
 from ..base.errors import AxisError, ShapeError
 from ..graph.handle import array, wrap
 from ..primitives.arguments import (
+    call_on,
     canonical_axes,
     canonical_axis,
     describe,
+    flag,
     integer,
     integer_or_integers,
     integers,
@@ -38,12 +40,13 @@ __all__ = [
 ]
 
 
-def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> array:
+def reshape(a: Any, /, shape: Any, *, copy: bool | None = None, stream: Any = None) -> array:
     """Return the elements of ``a``, in row-major order, under another shape.
 
     Args:
       a: Array of any shape and dtype.
       shape: Sequence of ints of the same product; one may be -1: what is left.
+      copy: True: in memory of its own; by default, and for False, memory may be shared.
     Returns:
       Array of ``shape``.
     Raises:
@@ -59,6 +62,8 @@ def reshape(a: Any, /, shape: Any, *, stream: Any = None) -> array:
     if wanted == (-1,) and stays_open(x):
         return flatten_axes(x, 0, x.ndim - 1, stream)
     new = infer("reshape", wanted, x.size, x.value)
+    if copy is not None and flag("reshape", "copy", copy):
+        x = call_on(stream, "copy", x)
     return wrap(x.value) if new == x.shape else Reshape(new).bind(x, stream=stream)
 
 

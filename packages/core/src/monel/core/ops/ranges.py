@@ -10,7 +10,7 @@ from ..base import dtypes
 from ..base.dtypes import Dtype, float32
 from ..base.errors import DTypeError, ShapeError
 from ..graph.handle import array, wrap
-from ..primitives.arguments import call_on, dtype_or, integer, number, speaking_as
+from ..primitives.arguments import call_on, dtype_or, integer, number, on_device, speaking_as
 from ..primitives.convert import cast
 from ..primitives.create import Iota, scalar_constant
 from ..primitives.triangles import grid
@@ -25,6 +25,7 @@ def arange(
     step: Any = None,
     dtype: Dtype | None = None,
     *,
+    device: Any = None,
     stream: Any = None,
 ) -> array:
     """Return the numbers from ``start`` to before ``stop`` in increments of ``step``.
@@ -38,6 +39,7 @@ def arange(
         dtype(start)``, as in NumPy.
       dtype: By default float32 if any argument is a float, else int32, or int64 where an argument
         needs it.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of shape ``(ceil((stop - start) / step),)``.
     Raises:
@@ -48,6 +50,7 @@ def arange(
       >>> mx.arange(1, 8, 3)
       array([1, 4, 7], dtype=int32)
     """
+    stream = on_device("arange", device, stream)
     if isinstance(step, Dtype) and dtype is None:
         start, stop, step, dtype = None, start, stop, step
     if stop is None:
@@ -124,6 +127,8 @@ def linspace(
     endpoint: bool = True,
     dtype: Dtype | None = float32,
     stream: Any = None,
+    *,
+    device: Any = None,
 ) -> array:
     """Return ``num`` evenly spaced numbers from ``start`` to ``stop``.
 
@@ -133,6 +138,7 @@ def linspace(
       num: How many numbers.
       endpoint: Whether ``stop`` is the last number.
       dtype: The dtype of the result; float32 by default and for None.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of shape ``(num,)``.
     Raises:
@@ -142,6 +148,7 @@ def linspace(
       >>> mx.linspace(0, 1, 5)
       array([0, 0.25, 0.5, 0.75, 1], dtype=float32)
     """
+    stream = on_device("linspace", device, stream)
     count = integer("linspace", "num", num)
     if count < 0:
         raise ShapeError(f"linspace: number of samples, {count}, must be non-negative")
@@ -168,6 +175,7 @@ def eye(
     k: int = 0,
     dtype: Dtype | None = float32,
     *,
+    device: Any = None,
     stream: Any = None,
 ) -> array:
     """Return ones on a diagonal and zeros elsewhere.
@@ -177,6 +185,7 @@ def eye(
       m: The number of columns; ``n`` by default.
       k: The diagonal: positive above the main one, negative below.
       dtype: The dtype of the result; float32 by default and for None.
+      device: Where to make it, as the array API standard says it; instead of ``stream``.
     Returns:
       Array of shape ``(n, m)``.
     Raises:
@@ -187,6 +196,7 @@ def eye(
       array([[0, 1, 0],
              [0, 0, 1]], dtype=float32)
     """
+    stream = on_device("eye", device, stream)
     rows = integer("eye", "n", n)
     columns = rows if m is None else integer("eye", "m", m)
     if rows < 0 or columns < 0:

@@ -94,6 +94,23 @@ def flag(function: str, name: str, given: Any) -> bool:
     raise TypeError(f"{function}: {name} must be a bool, got {type(given).__name__}")
 
 
+def on_device(function: str, device: Any, stream: Any) -> Any:
+    """Return the stream that ``device=``, the array API standard's word, and ``stream=`` name."""
+    if device is None:
+        return stream
+    if stream is not None:
+        raise TypeError(f"{function}: give device or stream, not both")
+    return device
+
+
+def either(function: str, name: str, given: Any, other_name: str, other: Any) -> Any:
+    """Return an argument that has two names; TypeError unless one of them is given."""
+    if (given is None) == (other is None):
+        word = "one of" if given is None else "only one of"
+        raise TypeError(f"{function}: give {word} {name} and {other_name}")
+    return other if given is None else given
+
+
 def shape_of(function: str, shape: Any) -> tuple[int, ...]:
     """Return a ``shape`` argument, which may be one int, as a checked tuple."""
     dimensions = integer_or_integers(function, "shape", shape)

@@ -170,14 +170,18 @@ def stop_gradient(a: Any, /, *, stream: Any = None) -> array:
     return wrap(record_values(StopGradient(), (value,), stream))
 
 
-def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> array:
+def astype(
+    a: Any, dtype: Dtype, /, *, copy: bool = True, device: Any = None, stream: Any = None
+) -> array:
     """Return ``a`` converted to ``dtype`` by C's rules; to bool: whether not zero.
 
     Args:
       a: Array of any shape and dtype.
       dtype: The dtype of the result; the imaginary part is dropped where it is real.
+      copy: False: ``a`` itself where it has the dtype already.
+      device: Where to convert, as the array API standard says it; instead of ``stream``.
     Raises:
-      TypeError: ``dtype`` is no Dtype.
+      TypeError: ``dtype`` is no Dtype, or ``copy`` no bool.
     Example:
       >>> import monel.core as mx
       >>> mx.astype(mx.array([1.7, -1.7]), mx.int32)
@@ -186,9 +190,15 @@ def astype(a: Any, dtype: Dtype, /, *, stream: Any = None) -> array:
     value = a.value if type(a) is array else graph.slots.coerce("astype", a, None)
     if not isinstance(dtype, Dtype):
         raise TypeError(f"astype: dtype must be a Dtype, got {type(dtype).__name__}")
-    return (
-        wrap(value) if value.dtype is dtype else Cast(dtype=dtype).bind(wrap(value), stream=stream)
-    )
+    if type(copy) is not bool:
+        raise TypeError(f"astype: copy must be a bool, got {type(copy).__name__}")
+    if device is not None:
+        if stream is not None:
+            raise TypeError("astype: give device or stream, not both")
+        stream = device
+    if value.dtype is not dtype:
+        return Cast(dtype=dtype).bind(wrap(value), stream=stream)
+    return a if not copy and type(a) is array else wrap(value)
 
 
 def view(a: Any, dtype: Dtype, stream: Any = None) -> array:

@@ -14,7 +14,7 @@ from ..base.errors import AxisError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call, record_values
-from .arguments import call_on, canonical_axes, operand, stays_open
+from .arguments import call_on, canonical_axes, dtype_or, operand, stays_open
 from .convert import cast
 from .flatten import flatten_axes
 from .kinds import LocallyConstant, broadcast_like
@@ -256,7 +256,7 @@ def size_of(x: Any, axes: tuple[int, ...], dtype: Dtype) -> Any:
     if stays_open(x):
         return SizeOf(axes=axes, dtype=dtype).bind(x)
     count = math.prod([x.shape[a] for a in axes])
-    return wrap(graph.slots.scalar("size_of", float(count), dtype))
+    return wrap(graph.slots.scalar("size_of", count if dtype.integral else float(count), dtype))
 
 
 def widened(x: Any, stream: Any = None) -> Any:
@@ -278,13 +278,29 @@ def reduction(
     return call_on(stream, "expand_dims", out, axes=axes) if keepdims else out
 
 
-def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
+def _summed(function: str, x: Any, dtype: Any, stream: Any) -> Any:
+    """Return ``x`` in the dtype in which it is reduced."""
+    return (
+        widened(x, stream) if dtype is None else cast(x, dtype_or(function, dtype, dtype), stream)
+    )
+
+
+def sum(
+    a: Any,
+    /,
+    axis: Any = None,
+    keepdims: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    stream: Any = None,
+) -> array:
     """Return the sum over the given axes.
 
     Args:
       a: Array of any shape and dtype.
       axis: An int, a sequence of ints, or None for all axes.
       keepdims: Keep the reduced axes with length 1.
+      dtype: What to cast ``a`` to before, which is then the dtype of the result.
     Returns:
       Array of the dtype of ``a``; bool, int8 and int16 give int32, uint8 and uint16 uint32.
     Raises:
@@ -296,16 +312,25 @@ def sum(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = No
     """
     x = operand("sum", a)
     axes = canonical_axes("sum", axis, x, keepdims)
-    return reduction(Sum, widened(x, stream), axes, keepdims, stream)
+    return reduction(Sum, _summed("sum", x, dtype, stream), axes, keepdims, stream)
 
 
-def prod(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:
+def prod(
+    a: Any,
+    /,
+    axis: Any = None,
+    keepdims: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    stream: Any = None,
+) -> array:
     """Return the product over the given axes.
 
     Args:
       a: Array of any shape and dtype.
       axis: An int, a sequence of ints, or None for all axes.
       keepdims: Keep the reduced axes with length 1.
+      dtype: What to cast ``a`` to before, which is then the dtype of the result.
     Returns:
       Array of the dtype of ``a``; bool, int8 and int16 give int32, uint8 and uint16 uint32.
     Raises:
@@ -317,7 +342,7 @@ def prod(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = N
     """
     x = operand("prod", a)
     axes = canonical_axes("prod", axis, x, keepdims)
-    return reduction(Prod, widened(x, stream), axes, keepdims, stream)
+    return reduction(Prod, _summed("prod", x, dtype, stream), axes, keepdims, stream)
 
 
 def max(a: Any, /, axis: Any = None, keepdims: bool = False, *, stream: Any = None) -> array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..base import dtypes
 from ..base.avals import AbstractArray
 from ..base.dtypes import Dtype
-from ..base.errors import AxisError, DTypeError
+from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call
@@ -266,14 +266,30 @@ class LogCumSumExp(Scan, name="logcumsumexp"):
 
 
 def _scanned(
-    cls: type[Scan], a: Any, axis: int | None, reverse: bool, inclusive: bool, stream: Any
+    cls: type[Scan],
+    a: Any,
+    axis: int | None,
+    reverse: bool,
+    inclusive: bool,
+    stream: Any,
+    initial: bool = False,
 ) -> Any:
     x = a
     if axis is None:
         x, axis = flatten_axes(x, 0, x.ndim - 1, stream), 0
     place = canonical_axis(cls.name, axis, x)
     ends = flag(cls.name, "reverse", reverse), flag(cls.name, "inclusive", inclusive)
-    return cls(place, *ends).bind(x, stream=stream)
+    made = cls(place, *ends).bind(x, stream=stream)
+    if not flag(cls.name, "include_initial", initial):
+        return made
+    if not ends[1]:
+        raise ShapeError(f"{cls.name}: include_initial is taken with inclusive=True only")
+    width = [int(i == place) for i in range(x.ndim)]
+    none = [0] * x.ndim
+    low, high = (none, width) if ends[0] else (width, none)
+    start = wrap(graph.slots.scalar(cls.name, cls(place).identity(x.dtype), x.dtype))
+    start = cast(start, x.dtype, stream)
+    return Pad(tuple(low), tuple(high), tuple(none)).bind(made, start, stream=stream)
 
 
 def cumsum(
@@ -284,6 +300,7 @@ def cumsum(
     reverse: bool = False,
     inclusive: bool = True,
     dtype: Dtype | None = None,
+    include_initial: bool = False,
     stream: Any = None,
 ) -> array:
     """Return the cumulative sum along an axis.
@@ -294,6 +311,7 @@ def cumsum(
       reverse: Sum from the end.
       inclusive: Whether element i is part of sum i.
       dtype: What to cast ``a`` to before.
+      include_initial: Begin with the result of nothing: one entry more along the axis.
     Returns:
       Array of the shape and dtype of ``a``; bool gives int32, other integers wrap.
     Raises:
@@ -306,7 +324,7 @@ def cumsum(
     x = operand("cumsum", a)
     default = dtypes.int32 if x.dtype is dtypes.bool_ else x.dtype
     x = cast(x, dtype_or("cumsum", dtype, default), stream)
-    return _scanned(CumSum, x, axis, reverse, inclusive, stream)
+    return _scanned(CumSum, x, axis, reverse, inclusive, stream, include_initial)
 
 
 def cumprod(
@@ -317,6 +335,7 @@ def cumprod(
     reverse: bool = False,
     inclusive: bool = True,
     dtype: Dtype | None = None,
+    include_initial: bool = False,
     stream: Any = None,
 ) -> array:
     """Return the cumulative product along an axis.
@@ -327,6 +346,7 @@ def cumprod(
       reverse: Multiply from the end.
       inclusive: Whether element i is part of product i.
       dtype: What to cast ``a`` to before.
+      include_initial: Begin with the result of nothing: one entry more along the axis.
     Returns:
       Array of the shape and dtype of ``a``; integers wrap.
     Raises:
@@ -338,7 +358,7 @@ def cumprod(
     """
     x = operand("cumprod", a)
     x = cast(x, dtype_or("cumprod", dtype, x.dtype), stream)
-    return _scanned(CumProd, x, axis, reverse, inclusive, stream)
+    return _scanned(CumProd, x, axis, reverse, inclusive, stream, include_initial)
 
 
 def cummax(

@@ -543,3 +543,12 @@ class Concatenate(Primitive, name="concatenate"):
         for shapes, axis in [(((2,), (3,)), 0), (((2, 1), (2, 3), (2, 0)), 1), (((0, 2),), 0)]:
             xs = tuple(rng.standard_normal(s).astype("float32") for s in shapes)
             yield Sample(cls(axis=axis), xs)
+
+
+def turned(x: Any, axes: tuple[int, ...], stream: Any = None) -> Any:
+    """Return ``x`` with the order along ``axes`` reversed."""
+    start, stop, step = [0] * x.ndim, list(x.shape), [1] * x.ndim
+    for axis in axes:
+        if x.shape[axis]:
+            start[axis], stop[axis], step[axis] = x.shape[axis] - 1, -1, -1
+    return Slice(tuple(start), tuple(stop), tuple(step)).bind(x, stream=stream)

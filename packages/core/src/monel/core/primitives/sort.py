@@ -11,11 +11,13 @@ from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph import value as graph
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive, Sample, call
-from .arguments import canonical_axis, describe, integer, operand, promoted
+from . import reduce
+from .arguments import call_on, canonical_axis, describe, flag, integer, operand, promoted
 from .convert import cast
+from .create import scalar_constant
 from .flatten import flatten_axes
 from .kinds import LocallyConstant, broadcast_like
-from .shape import Slice, shift
+from .shape import Slice, shift, turned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,12 +157,22 @@ def _line(function: str, a: Any, axis: int | None, stream: Any) -> tuple[Any, in
     return x, canonical_axis(function, axis, x)
 
 
-def sort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
-    """Return ``a`` with the elements along an axis in ascending order, nan last.
+def sort(
+    a: Any,
+    /,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    stream: Any = None,
+) -> array:
+    """Return ``a`` with the elements along an axis in order, nan last, or first if descending.
 
     Args:
       a: Array of any dtype; complex numbers are ordered by real, then imaginary part.
       axis: The axis, or None for the flattened array.
+      descending: Begin with the greatest.
+      stable: Taken for the array API standard: equal elements keep their order in any case.
     Returns:
       Array of the dtype of ``a``.
     Raises:
@@ -171,15 +183,26 @@ def sort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
       array([1, 2, 3], dtype=int32)
     """
     x, place = _line("sort", a, axis, stream)
-    return Sort(axis=place).bind(x, stream=stream)
+    made = Sort(axis=place).bind(x, stream=stream)
+    return turned(made, (place,), stream) if _descends("sort", descending, stable) else made
 
 
-def argsort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
+def argsort(
+    a: Any,
+    /,
+    axis: int | None = -1,
+    *,
+    descending: bool = False,
+    stable: bool = True,
+    stream: Any = None,
+) -> array:
     """Return the positions that sort ``a``; equal elements keep their order.
 
     Args:
       a: Array of any dtype.
       axis: The axis, or None for the flattened array.
+      descending: Begin with the greatest.
+      stable: Taken for the array API standard: equal elements keep their order in any case.
     Returns:
       Array of uint32.
     Raises:
@@ -190,7 +213,19 @@ def argsort(a: Any, /, axis: int | None = -1, *, stream: Any = None) -> array:
       array([1, 2, 0], dtype=uint32)
     """
     x, place = _line("argsort", a, axis, stream)
-    return ArgSort(axis=place).bind(x, stream=stream)
+    if not _descends("argsort", descending, stable):
+        return ArgSort(axis=place).bind(x, stream=stream)
+    # Turned before and after, so that equal elements keep their order.
+    order = ArgSort(axis=place).bind(turned(x, (place,), stream), stream=stream)
+    one = wrap(scalar_constant("argsort", 1, dtypes.uint32))
+    length = reduce.size_of(x, (place,), dtypes.uint32)
+    last = call_on(stream, "sub", length, one)
+    return turned(call_on(stream, "sub", last, order), (place,), stream)
+
+
+def _descends(function: str, descending: Any, stable: Any) -> bool:
+    flag(function, "stable", stable)
+    return flag(function, "descending", descending)
 
 
 def _check_kth(function: str, kth: Any, x: Any, axis: int) -> None:
@@ -274,7 +309,13 @@ def topk(a: Any, /, k: int, axis: int | None = -1, *, stream: Any = None) -> arr
 
 
 def searchsorted(
-    sorted_sequence: Any, values: Any, /, side: str = "left", *, stream: Any = None
+    sorted_sequence: Any,
+    values: Any,
+    /,
+    side: str = "left",
+    *,
+    sorter: Any = None,
+    stream: Any = None,
 ) -> array:
     """Return where ``values`` would be inserted into a sorted vector to keep it sorted.
 
@@ -282,6 +323,7 @@ def searchsorted(
       sorted_sequence: Vector in ascending order, nan last.
       values: Array of any shape.
       side: ``"left"``: how many elements are less; ``"right"``: how many are less or equal.
+      sorter: Integer array of positions that sort the vector, where it is not sorted itself.
     Returns:
       uint32 array of the shape of ``values``.
     Raises:
@@ -295,4 +337,13 @@ def searchsorted(
     if side not in ("left", "right"):
         raise ShapeError(f"searchsorted: Invalid side {side!r}. Expected 'left' or 'right'.")
     ordered, wanted = promoted(arrays, stream)
+    if sorter is not None:
+        order = operand("searchsorted", sorter)
+        if not order.dtype.integral or order.shape != ordered.shape:
+            raise ShapeError(
+                f"searchsorted: sorter must hold an integer for each element of "
+                f"{describe(ordered)}, got {describe(order)}"
+            )
+        order = cast(order, dtypes.int32, stream)
+        ordered = call_on(stream, "take_along_axis", ordered, order, axis=0)
     return SearchSorted(right=side == "right").bind(ordered, wanted, stream=stream)
