@@ -256,3 +256,21 @@ def test_what_shares_memory_with_a_live_array_is_not_overwritten(same):
     x = mx.zeros(MANY)
     for got, want in zip(mx.compile(f)(x), f(x), strict=True):
         assert got.tolist() == want.tolist()
+
+
+def test_the_gradient_of_a_checkpoint_compiles():
+    one = mx.checkpoint(lambda x: mx.exp(x) * x)
+    two = mx.checkpoint(lambda x, y: mx.exp(x) * y)
+    f = mx.compile(mx.grad(lambda x: (one(x) + two(x, x)).sum()))
+    assert f(mx.zeros(3)).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("transform", [mx.checkpoint, mx.custom_function])
+def test_shapeless_reaches_into_the_bodies_of_functions(transform):
+    inner = transform(lambda x: mx.exp(x) * x)
+    f = mx.compile(mx.grad(lambda x: inner(x).sum()), shapeless=True)
+    assert mx.allclose(f(mx.zeros(3)), mx.ones(3))
+    assert mx.allclose(f(mx.zeros(5)), mx.ones(5))
+    g = mx.compile(inner, shapeless=True)
+    assert g(mx.zeros(3)).shape == (3,)
+    assert g(mx.zeros(5)).shape == (5,)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from .execute.fallback import *
     from .execute.memory import *
     from .execute.placement import *
+    from .export.dot import *
+    from .export.function import *
     from .files import *
+    from .graph.capture import Program as Program
     from .interchange import *
     from .namespace import *
     from .ops.arithmetic import *
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from .transforms.custom import *
     from .transforms.jacobians import *
     from .transforms.jvp import *
+    from .transforms.program import *
     from .transforms.scan import *
     from .transforms.vjp import *
     from .transforms.vmap import *

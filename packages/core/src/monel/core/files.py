@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .base.avals import AbstractArray
 from .base.dtypes import dtype_named
 from .base.errors import DTypeError
 from .base.storage import open_source, open_target
@@ -15,6 +16,7 @@ from .contract.formats import Format, HostTensor, LazyTensor
 from .execute.kernels import core_kernel
 from .graph import value as graph
 from .graph.handle import array, wrap
+from .graph.primitive import record_values
 from .interchange import host_bytes, host_view
 from .primitives.arguments import flag
 from .primitives.load import Load
@@ -240,6 +242,11 @@ def _lazy(tensor: LazyTensor, stream: Any) -> array:
     return made.bind(stream=stream)
 
 
+def load_lazily(aval: AbstractArray, reader: Callable[[memoryview], None]) -> Any:
+    """Return the Value of an array that ``reader`` fills when it is evaluated."""
+    return record_values(Load(aval.shape, aval.dtype, reader), ())
+
+
 @core_kernel("load")
 def _load(target: graph.Target) -> Callable[..., Any]:
     backend = target.backend
@@ -301,19 +308,19 @@ def _host(a: array, progress: Progress | None = None) -> HostTensor:
     value = a.value
     graph.evaluate(value)
     if progress is None:
-        return HostTensor(value.shape, value.dtype.name, lambda: _contents(value))
+        return HostTensor(value.shape, value.dtype.name, lambda: contents(value))
     return HostTensor(value.shape, value.dtype.name, lambda: _pieces(value, progress))
 
 
 def _pieces(value: graph.Value, progress: Progress) -> Iterator[memoryview]:
-    data = _contents(value)
+    data = contents(value)
     for at in range(0, data.nbytes, _PIECE):
         piece = data[at : at + _PIECE]
         yield piece
         progress.advance(piece.nbytes)
 
 
-def _contents(value: graph.Value) -> memoryview:
+def contents(value: graph.Value) -> memoryview:
     """Return the elements as bytes, in place where the host can see them in one run."""
     view = _bytes_of(host_view(value))
     return host_bytes(value) if view is None else view

@@ -45,7 +45,7 @@ from .base.errors import (
     StreamError,
     TraceError,
 )
-from .base.program import Equation, Program
+from .base.program import Equation
 from .base.storage import open_source, open_target
 from .contract.backend import (
     API_VERSION,
@@ -57,6 +57,7 @@ from .contract.backend import (
 )
 from .contract.formats import Format, FormatError, HostTensor, LazyTensor, Source
 from .contract.hookspecs import hookimpl
+from .graph.capture import Program
 from .graph.handle import array
 from .graph.primitive import REGISTRY, Primitive, Sample
 from .progress import Progress

@@ -27,7 +27,10 @@ PUBLIC = {
         "is_available new_stream new_thread_local_stream new_thread_unsafe_stream "
         "set_default_device set_default_stream stream synchronize"
     ),
+    "export.dot": "export_to_dot",
+    "export.function": "FunctionExporter export_function exporter import_function",
     "files": "load save save_gguf save_safetensors savez savez_compressed",
+    "graph.capture": "Program",
     "interchange": "asarray from_dlpack",
     "namespace": "__array_namespace_info__ can_cast isdtype result_type",
     "ops.arithmetic": "allclose array_equal clip degrees isclose nan_to_num positive radians trunc",
@@ -95,6 +98,7 @@ PUBLIC = {
     "transforms.custom": "checkpoint custom_function",
     "transforms.jacobians": "hessian jacfwd jacrev",
     "transforms.jvp": "jvp linearize",
+    "transforms.program": "make_program",
     "transforms.scan": "scan",
     "transforms.vjp": "grad value_and_grad vjp",
     "transforms.vmap": "vmap",

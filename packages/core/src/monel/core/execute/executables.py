@@ -63,10 +63,11 @@ class Executable:
             step.primitive = primitive
             step.operands = operands
             step.outputs = outputs
-            step.single = primitive.outputs == 1
             step.avals = tuple([program.avals[v] for v in operands])
             outs = tuple([program.avals[v] for v in outputs])
-            step.out = outs if primitive.outputs != 1 else outs[0]
+            # A primitive whose number of outputs is a parameter may give a tuple of one.
+            step.out = primitive.abstract(*step.avals)
+            step.single = type(step.out) is not tuple
             step.kernel = resolve_kernel(target, primitive, step.avals, outs)
             step.freed = tuple([v for v in set(operands) if last[v] == number])
             mask = 0

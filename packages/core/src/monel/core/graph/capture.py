@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..base import program as programs
 from ..base.avals import AbstractArray
 from ..base.errors import TraceError
 from ..base.program import Equation, Program
+from .doors import Door
 from .handle import wrap
 from .primitive import Output, apply
 from .value import last_serial
+
+__all__ = ["Program", "capture", "inline", "trace_program"]
+
+programs.install(
+    call=Door(programs.doors, "call", "transforms.program"),
+    from_dict=Door(programs.doors, "from_dict", "export.unpacking"),
+    to_dict=Door(programs.doors, "to_dict", "export.packing"),
+)
 
 
 def capture(

@@ -14,12 +14,10 @@ from ..base.tree import LEAF, Constant, flatten, restore, structure_of, swap, un
 from ..execute.executables import Executable
 from ..execute.kernels import core_kernel
 from ..graph import value as graph
-from ..graph.capture import capture
-from ..graph.handle import array, wrap
+from ..graph.handle import array
 from ..graph.primitive import apply
 from ..passes.shapes import with_shapes
-from ..primitives.derive import outputs_of, placeholder
-from .tracing import Traced, check_callable, open_trace, take_effects, tracing
+from .tracing import Traced, check_callable, traced_program, tracing
 
 __all__ = ["compile", "disable_compile", "enable_compile"]
 
@@ -233,45 +231,29 @@ class _Compiled:
         return leaves, (structure, _open_shapes(avals) if self.shapeless else avals), avals
 
     def _trace(self, args: Any, kwargs: Any) -> _Traced:
-        undo: list[Any] = []
-        written: list[Any] = []
-        with open_trace("compile", self.shapeless) as trace:
-            values: list[Any] = []
+        made: list[Any] = []
+        result_structure = state_structure = None
 
-            def replace(leaf: array) -> array:
-                v = placeholder(leaf.shape, leaf.dtype, trace, leaf.value.stream)
-                values.append(v)
-                return wrap(v)
-
+        def run(replace: Any) -> list[Any]:
+            nonlocal result_structure, state_structure
+            undo: list[Any] = []
             before = [*_contents(self.inputs), *_contents(self.outputs)]
             try:
                 given_args, given_kwargs = swap((args, kwargs), array, replace, undo)
                 swap(self.inputs, array, replace, undo)
                 result = self.fun(*given_args, **given_kwargs)
-                made: list[Any] = []
                 result_structure = flatten(result, array, made)
-                state_structure = flatten(self.outputs, array, written)
+                state_structure = flatten(self.outputs, array, made)
             finally:
                 restore(undo)
                 _put_back(before)
-            outputs = [m.value for m in (*made, *written)]
-            effects = take_effects(trace)
-            if not outputs and not effects:
-                return _Traced(None, result_structure, state_structure)
-            _check_captured([*outputs, *effects], trace)
-            # A call has an output; where the function has none, that of its last effect stands in.
-            asked = outputs or [outputs_of(effects[-1])[0].value]
-            program = capture(values, asked, trace.serial, effects)
-        primitive = Call(program, self.name)
-        return _Traced(primitive, result_structure, state_structure, not outputs)
+            return made
 
-
-def _check_captured(outputs: list[Any], trace: Any) -> None:
-    """Raise for a captured Value that still needs a placeholder of another trace."""
-    for v in outputs:
-        other = v.trace
-        if other is not None and other is not trace and not other.open and v.buffer is None:
-            graph.check_live(v)
+        # A call has an output; where the function has none, that of its last effect stands in.
+        program = traced_program("compile", run, self.shapeless, stand_in=True)
+        primitive = Call(program, self.name) if program.outputs else None
+        silent = primitive is not None and not made
+        return _Traced(primitive, result_structure, state_structure, silent)
 
 
 def _check_constants(structure: Any) -> None:

@@ -10,17 +10,19 @@ from ..base.errors import DTypeError
 from ..base.program import Program
 from ..base.tree import flatten, restore, swap
 from ..graph import effects
-from ..graph.capture import inline
+from ..graph.capture import capture, inline
 from ..graph.handle import array, wrap
 from ..graph.primitive import Primitive
-from ..graph.value import Trace
-from ..primitives.derive import batched, placeholder, tracer
+from ..graph.value import Trace, check_live
+from ..passes.shapes import with_shapes
+from ..primitives.derive import batched, outputs_of, placeholder, tracer
 
 
 class Traced(Primitive):
     """One node whose meaning is a Program that was traced from a user's function."""
 
     interned: ClassVar[bool] = False
+    shape_dependent: ClassVar[bool] = True
     program: Program
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,6 +33,9 @@ class Traced(Primitive):
     def abstract(self, *operands: Any) -> Any:
         avals = self.program.out_avals
         return avals[0] if self.outputs == 1 else avals
+
+    def replayed(self, old: Any, new: Any) -> Any:
+        return type(self)(**{**self.parameters, "program": with_shapes(self.program, new)})
 
     def decompose(self, *operands: Any) -> Any:
         made = inline(self.program, operands)
@@ -103,6 +108,43 @@ def batched_program(program: Program, operands: Any, dims: Any) -> list[Any]:
     waiting = held[count:]
     del held[count:]
     return batched_with_effects([m.value for m in made], inputs, operands, dims, waiting)
+
+
+def traced_program(
+    name: str,
+    run: Callable[[Callable[[array], array]], list[array]],
+    shapeless: bool = False,
+    *,
+    stand_in: bool = False,
+) -> Program:
+    """Return the Program of what ``run(replace)`` makes of the placeholders it asks for.
+
+    ``replace`` gives a placeholder for an array, which becomes the next input; ``run`` calls the
+    user's function with them and returns the arrays that become the outputs. With ``stand_in``
+    a function of effects alone has the output of the last one.
+    """
+    with open_trace(name, shapeless) as trace:
+        values: list[Any] = []
+
+        def replace(leaf: array) -> array:
+            v = placeholder(leaf.shape, leaf.dtype, trace, leaf.value.stream)
+            values.append(v)
+            return wrap(v)
+
+        outputs = [made.value for made in run(replace)]
+        waiting = take_effects(trace)
+        _check_captured([*outputs, *waiting], trace)
+        if stand_in and waiting and not outputs:
+            outputs = [outputs_of(waiting[-1])[0].value]
+        return capture(values, outputs, trace.serial, waiting)
+
+
+def _check_captured(outputs: list[Any], trace: Trace) -> None:
+    """Raise for a captured Value that still needs a placeholder of another trace."""
+    for v in outputs:
+        other = v.trace
+        if other is not None and other is not trace and not other.open and v.buffer is None:
+            check_live(v)
 
 
 def check_callable(function: str, fun: Any) -> None:

@@ -1,0 +1,1 @@
+"""Programs as files, pictures and text for other tools."""
