@@ -29,6 +29,7 @@ STACK = ("core", "backend-cpu", "io", "nn")
 TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors", "rich", "tqdm")
 SHARDS = 8
 PEERS = ("torch==2.13.0", "jax>=0.4.30")
+READERS = ("onnx>=1.21", "onnxruntime>=1.24")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "tests"]
@@ -242,8 +243,8 @@ def array_api(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Conversion to and from PyTorch and JAX."""
-    install(session, *STACK, extra=(*TEST_TOOLS, *PEERS))
+    """Conversion to and from PyTorch and JAX; exports run by XLA and onnxruntime."""
+    install(session, *STACK, extra=(*TEST_TOOLS, *PEERS, *READERS))
     pytest(session, "tests/interop")
 
 

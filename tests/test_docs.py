@@ -20,6 +20,7 @@ TUTORIALS = (
     "in_place_updates",
     "indexing",
     "lazy_evaluation",
+    "programs",
     "saving_and_loading",
     "vectorization",
 )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .execute.placement import *
     from .export.dot import *
     from .export.function import *
+    from .export.onnx import *
+    from .export.stablehlo import *
     from .files import *
     from .graph.capture import Program as Program
     from .interchange import *

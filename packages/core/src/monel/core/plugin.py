@@ -58,6 +58,7 @@ from .contract.backend import (
 from .contract.formats import Format, FormatError, HostTensor, LazyTensor, Source
 from .contract.hookspecs import hookimpl
 from .graph.capture import Program
+from .graph.doors import load
 from .graph.handle import array
 from .graph.primitive import REGISTRY, Primitive, Sample
 from .progress import Progress
@@ -113,11 +114,33 @@ __all__ = [
     "open_source",
     "open_target",
     "recognised",
+    "to_stablehlo",
     "uint16",
     "uint32",
     "uint64",
     "uint8",
 ]
+
+
+def to_stablehlo(program: Program, name: str = "program") -> str:
+    """Return the text of a StableHLO module with one function ``main`` that is ``program``.
+
+    For backends that hand Programs to a compiler of MLIR; its writer is loaded when it is used.
+
+    Args:
+      program: A Program, such as ``Backend.compile`` gets.
+      name: The module's name.
+    Raises:
+      ProgramError: A primitive that has no form in StableHLO.
+    Source: https://openxla.org/stablehlo/spec
+    Example:
+      >>> import monel.core as mx
+      >>> text = to_stablehlo(mx.make_program(mx.exp)(mx.ones(3)))
+      >>> [line.split('"')[1] for line in text.splitlines() if " = " in line]
+      ['stablehlo.exponential']
+    """
+    text: str = load("export.stablehlo").to_stablehlo(program, name)
+    return text
 
 
 def __getattr__(name: str) -> Any:

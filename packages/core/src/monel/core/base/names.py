@@ -29,6 +29,8 @@ PUBLIC = {
     ),
     "export.dot": "export_to_dot",
     "export.function": "FunctionExporter export_function exporter import_function",
+    "export.onnx": "to_onnx",
+    "export.stablehlo": "export_stablehlo",
     "files": "load save save_gguf save_safetensors savez savez_compressed",
     "graph.capture": "Program",
     "interchange": "asarray from_dlpack",
