@@ -62,6 +62,9 @@ class Backend:
     Required: ``devices``, ``allocate``, ``from_host``, ``to_host``, and ``kernel`` or ``compile``.
     A buffer is whatever the backend says; core never looks inside one. ``views`` says that kernels
     of view primitives share storage and touch no data, so that core may call them at once.
+    ``granularity`` is for backends that compile Programs and have no kernels: ``"op"``, and each
+    operation is a Program of one equation; ``"graph"``, and evaluation hands over the whole
+    recorded piece, of which everything that is still held is an output.
     """
 
     name: str = ""
@@ -114,7 +117,12 @@ class Backend:
     def compile(self, program: Program) -> Callable[..., Any] | None:
         """Return ``executable(inputs, donated, stream) -> outputs`` for a Program, or None.
 
-        None lets core run the Program kernel by kernel.
+        None lets core run the Program kernel by kernel. The Program holds only what ``supports``
+        says yes to, and its constants are small host arrays or Values that were computed
+        (``program.to_dict()`` gives their elements). Core keeps the executable for all Programs of
+        one fingerprint. Bit i of ``donated`` is set where nothing else needs ``inputs[i]``: its
+        memory may be consumed, unless views or exports of it are alive. Compiled functions arrive
+        whole; else ``granularity`` says what one Program is.
         """
         return None
 

@@ -12,7 +12,7 @@ from ..contract.backend import AdaptedKernel, Backend
 from ..graph import value as graph
 from ..graph.primitive import record_values
 from ..passes.cse import merge_common
-from ..passes.decompose import decompose
+from ..passes.decompose import decompose, without_passing
 from ..passes.fold import fold_constants
 from ..passes.fuse import fuse_program
 from . import fallback
@@ -144,7 +144,7 @@ class Executable:
         per_target = _executables.setdefault(id(program), (program, {}))[1]
         found = per_target.get((target, donated))
         if found is None:
-            found = Executable.native(program, target)
+            found = Executable.native(program, target, donated)
             if found is None:
                 found = Executable(lower(program, target, optimise), target, donated)
             per_target[target, donated] = found
@@ -153,25 +153,57 @@ class Executable:
         return found
 
     @staticmethod
-    def native(program: Program, target: Any) -> Any:
-        """Return what the backend's own compiler makes of ``program``, or None."""
+    def native(program: Program, target: Any, donated: int = 0) -> Any:
+        """Return what the backend's own compiler makes of ``program``, or None.
+
+        It is made once for all Programs of one fingerprint, and told at each call which inputs it
+        may consume.
+        """
         backend = target.backend
         if type(backend).compile is Backend.compile:
             return None
-        for primitive, operands, outputs in program.equations:
-            avals = [program.avals[v] for v in operands or outputs]
-            if not backend.supports(primitive, tuple(a.dtype for a in avals)):
-                return None
-        compiled = backend.compile(program)
+        key = (program.fingerprint, target)
+        found = _compiled.get(key)
+        if found is None:
+            supported = in_supported(program, backend)
+            made = None if supported is None else backend.compile(supported)
+            if len(_compiled) >= _LARGEST_TABLE:
+                _compiled.clear()
+            # With the Program, whose parameters the fingerprint may know by identity alone.
+            found = _compiled[key] = (program, made)
+        compiled = found[1]
         if compiled is None:
             return None
         stream = backend.current_stream(target.device)
-        return lambda inputs: list(compiled(list(inputs), 0, stream))
+        return lambda inputs: list(compiled(list(inputs), donated, stream))
 
 
 # Programs are kept by identity with their executables; the oldest go when there are too many.
 _executables: dict[int, Any] = {}
+# Program and what the compiler of a backend made of it, by fingerprint and target.
+_compiled: dict[Any, tuple[Program, Any]] = {}
 _LARGEST_TABLE = 16_384
+
+
+def in_supported(program: Program, backend: Backend) -> Program | None:
+    """Return ``program`` in primitives that ``backend`` says it compiles, or None."""
+
+    def supports(primitive: Any, avals: Any) -> bool:
+        return backend.supports(primitive, tuple([a.dtype for a in avals]))
+
+    def expansion(primitive: Any, avals: Any) -> Program | None:
+        if not avals or supports(primitive, avals):
+            return None
+        body = getattr(primitive, "program", None)
+        if isinstance(body, Program):
+            return body
+        return None if primitive.decompose is None else decomposition(primitive, avals)
+
+    program = without_passing(decompose(program, expansion))
+    for primitive, operands, outputs in program.equations:
+        if not supports(primitive, [program.avals[v] for v in operands or outputs]):
+            return None
+    return program
 
 
 def resolve_kernel(target: Any, primitive: Any, avals: Any, outs: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream, cpu, gpu
 from ..base.errors import BackendError, StreamError
 from ..graph import value as graph
+from ..graph.doors import Door
 from .discovery import plugins
 from .kernels import find_kernel
 
@@ -169,6 +170,8 @@ def resolve(stream: Stream) -> graph.Target:
                 target.roots = loaded.fusion.operations | loaded.fusion.reductions
             target.stream = stream
             target.views = loaded.views
+            if loaded.granularity == "graph" and graph.slots.whole is None:
+                graph.install(whole=Door(graph.slots, "whole", "execute.pieces"))
             _targets[(backend, device)] = target
         stream.target = target
     return target

@@ -33,6 +33,7 @@ cdef class Slots:
     cdef public object stream
     cdef public object to_stream
     cdef public object transfer
+    cdef public object whole
 
 
 cdef Slots _slots

@@ -75,6 +75,8 @@ class Slots:
       around: (call, target, primitive, operands, out, buffers) -> result of ``call()``, in place of
         every call of a kernel while something watches, else None.
       notice: (kind, text) -> None: something happened that mx.debug may tell of, else None.
+      whole: (value) -> bool: computes it with all that it needs as one Program, where its backend
+        wants that; None while no such backend is loaded.
     """
 
     annotate: Callable[..., Any]
@@ -94,6 +96,7 @@ class Slots:
     listeners: Callable[..., Any] | None
     around: Callable[..., Any] | None
     notice: Callable[..., Any] | None
+    whole: Callable[..., Any] | None
     stream: Any
 
     __slots__ = (
@@ -115,6 +118,7 @@ class Slots:
         "stream",
         "to_stream",
         "transfer",
+        "whole",
     )
 
     def __init__(self) -> None:
@@ -122,6 +126,7 @@ class Slots:
         self.listeners = None
         self.around = None
         self.notice = None
+        self.whole = None
         for name, module in OWNERS.items():
             setattr(self, name, Door(self, name, module))
 
@@ -445,6 +450,11 @@ _CLAIMED: list[Any] = []
 def evaluate(root: Any) -> None:
     """Compute ``root`` and all that it needs, one kernel call a Value, on the calling thread."""
     if root.buffer is not None:
+        return
+    stream = root.stream
+    if stream is not None and stream.target is None:
+        slots.resolve(stream)
+    if _slots.whole is not None and _slots.whole(root):
         return
     if root.state is None and root.size < FUSION_SIZE and _run_alone(root):
         return

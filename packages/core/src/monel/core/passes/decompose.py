@@ -18,6 +18,24 @@ def decompose(program: Program, expansion: Callable[[Any, Any], Program | None])
         program = made
 
 
+# They hand on their operands; in a whole Program nothing is left to order or to keep apart.
+_PASSING = {"identity", "stop_gradient", "depends"}
+
+
+def without_passing(program: Program) -> Program:
+    """Return ``program`` without equations whose outputs are their operands."""
+    if not any(e.primitive.name in _PASSING for e in program.equations):
+        return program
+    rewriter = Rewriter(program)
+    for equation in program.equations:
+        if equation.primitive.name in _PASSING:
+            for v, operand in zip(equation.outputs, equation.operands):
+                rewriter.env[v] = rewriter.env[operand]
+        else:
+            rewriter.copy(equation)
+    return rewriter.finish()
+
+
 def _once(program: Program, expansion: Callable[[Any, Any], Program | None]) -> Program:
     bodies: dict[int, Program] = {}
     for number, (primitive, operands, _) in enumerate(program.equations):
