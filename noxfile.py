@@ -25,6 +25,19 @@ PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml")
 NAMES = [package.name for package in PACKAGES]
 PYTHONS = ("3.11", "3.12", "3.13")
 BACKENDS = ("reference", "cpu")
+# What a decomposed indexing function raises inside compile names the primitive that failed.
+_DECOMPOSED = ("late_index_error",)
+# Tests of memory that the host shares with the device.
+_SHARED = (
+    "never_writes_into_a_shared_scalar",
+    "asarray_of_an_array_is_no_copy",
+    "numpy_view_writes_into_the_array",
+    "view_stays_while_the_array_moves_on",
+    "dlpack_shares_memory_with_numpy",
+    "exported_storage_is_never_reused",
+)
+# The backends that prove the contract, and the tests of core that don't hold there.
+PROOFS = {"minimal": _DECOMPOSED, "remote": (*_DECOMPOSED, *_SHARED)}
 STACK = ("core", "backend-cpu", "io", "nn")
 TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors", "rich", "tqdm")
 SHARDS = 8
@@ -139,9 +152,8 @@ def suites(*names: str) -> list[str]:
     return [str(folder.relative_to(ROOT)) for folder in folders if folder.exists()]
 
 
-def pytest(session: nox.Session, *args: str, backend: str | None = None) -> None:
-    """Run pytest on what is installed."""
-    env = {"MONEL_DEVICE": backend} if backend else {}
+def pytest(session: nox.Session, *args: str, **env: str) -> None:
+    """Run pytest on what is installed, with further variables of the environment."""
     limits = ("--timeout=300", "-p", "no:cacheprovider")
     session.run("pytest", *limits, *args, *session.posargs, env=env)
 
@@ -153,16 +165,36 @@ def on_backend(session: nox.Session, backend: str) -> None:
     names = NAMES if backend == "cpu" else rest
     wheels = install(session, *names, extra=TEST_TOOLS)
     session.run("python", "tests/check_wheel.py", *wheels)
-    pytest(session, *suites(*names), "--ignore=tests/interop")
+    pytest(session, *suites(*names), "--ignore=tests/interop", "--ignore=tests/backends")
+
+
+def proving_backends(session: nox.Session) -> None:
+    """The backends that prove the contract, and the tutorial's: the kit, and core's tests."""
+    install(session, "core", extra=TEST_TOOLS)
+    folders = [*(f"tests/backends/{name}" for name in PROOFS), "examples/monel-backend-toy"]
+    session.install("--force-reinstall", "--no-deps", *(f"./{folder}" for folder in folders))
+    pytest(session, "tests/backends", "examples/monel-backend-toy/tests")
+
+
+@nox.session
+def proof(session: nox.Session) -> None:
+    """The kit on backends reference, minimal, remote and toy; core's tests on two of them."""
+    proving_backends(session)
+    for name, left_out in PROOFS.items():
+        session.log(f"core on backend {name}")
+        env = {"MONEL_DEVICE": name, "MONEL_FALLBACK": "error"}
+        chosen = f"not ({' or '.join(left_out)})"
+        pytest(session, "packages/core/tests", "-m", "not slow", "-k", chosen, **env)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that CI runs: backends reference and cpu, then core's pure wheel."""
+    """Every test that CI runs: each backend, core's pure wheel, and what proves the contract."""
     parts: dict[str, Callable[[], None]] = {
         "backend reference": lambda: on_backend(session, "reference"),
         "backend cpu": lambda: on_backend(session, "cpu"),
         "pure core": lambda: pure_core(session),
+        "proving backends": lambda: proving_backends(session),
     }
     failed = []
     for name, part in parts.items():

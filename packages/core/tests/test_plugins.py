@@ -177,3 +177,22 @@ def test_plugins_registered_by_hand_are_not_tried(probes, monkeypatch):
 def test_probing_can_be_turned_off(probes, monkeypatch):
     monkeypatch.setenv("MONEL_PROBE", "0")
     assert not probes.enabled()
+
+
+def test_the_pytest_plugin_loads_nothing_of_the_kit():
+    code = "import sys, monel.core.testing.plugin; print('monel.core.testing.suite' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_kernel_that_fills_its_output_may_decline():
+    from types import SimpleNamespace
+
+    table = plugin.KernelTable("toy")
+    table.register("neg", form="out")(lambda ctx, p, x, out: NotImplemented)
+    backend = SimpleNamespace(contiguous=lambda buffer, shape, dtype: buffer)
+    ctx = SimpleNamespace(target=SimpleNamespace(backend=backend), empty=lambda shape, dtype: [])
+    aval = plugin.AbstractArray((2,), mx.float32)
+    kernel = table.find("neg", (mx.float32,))
+    primitive = SimpleNamespace(elementwise=True)
+    assert kernel.run(ctx, primitive, [[1, 2]], [aval], aval) is NotImplemented

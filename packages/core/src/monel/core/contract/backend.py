@@ -159,6 +159,12 @@ class Backend:
         """Return the native handle of the stream that kernels are called for; None by default."""
         return None
 
+    def wait(self, buffer: Any) -> None:
+        """Wait until ``buffer`` is computed; raise what its kernel raised. ``mx.eval`` calls it.
+
+        The default suits a backend whose kernels have run when they return.
+        """
+
     def synchronize(self, device: str) -> None:
         """Wait until everything that was started on ``device`` has finished."""
 
@@ -237,6 +243,7 @@ class KernelTable:
           name: The primitive's name.
           dtypes: Names of the dtypes that the deciding operand may have; None: any.
           form: ``"value"``: the kernel returns its buffer; ``"out"``: it fills a last argument.
+            Either may return NotImplemented for parameters or shapes that it does not take.
           strided: Operands may be strided views; else they are made contiguous first.
           broadcasts: Elementwise operands may have different shapes; else they are broadcast first.
           inplace: Element i of the output reads only element i of the operands.
@@ -331,8 +338,8 @@ class AdaptedKernel:
         if self.form == "value":
             return self.function(ctx, p, *prepared)
         target = ctx.empty(out.shape, out.dtype)
-        self.function(ctx, p, *prepared, target)
-        return target
+        declined = self.function(ctx, p, *prepared, target) is NotImplemented
+        return NotImplemented if declined else target
 
 
 def adapt(

@@ -8,12 +8,15 @@ from ..base.errors import TraceError
 from ..base.tree import flatten
 from ..graph import value as graph
 from ..graph.handle import array
+from .placement import asynchronous
 
 __all__ = ["async_eval", "eval"]
 
 
 def eval(*args: Any) -> None:
     """Compute every array in the trees ``args``; what is no array is ignored.
+
+    It returns when they are computed, on a device that works on its own, too.
 
     Raises:
       ValueError: An array is traced by compile or vmap, where it has no value.
@@ -28,6 +31,19 @@ def eval(*args: Any) -> None:
             graph.evaluate(handle.value)
         else:
             eval_tree(argument)
+    if asynchronous:
+        wait_for(args)
+
+
+def wait_for(tree: Any) -> None:
+    """Wait for the arrays in ``tree`` that lie on a backend whose kernels run on their own."""
+    leaves: list[Any] = []
+    flatten(tree, array, leaves)
+    for leaf in leaves:
+        value = leaf.value
+        target = value.stream.target
+        if target is not None and target.backend in asynchronous:
+            target.backend.wait(value.buffer)
 
 
 def eval_tree(tree: Any) -> None:

@@ -11,6 +11,7 @@ from ..base.program import Program
 from ..graph import value as graph
 from ..graph.capture import trace_program
 from ..graph.origin import described
+from ..graph.primitive import REGISTRY
 from ..primitives.derive import placeholder
 
 # Primitives that core runs itself on any backend: class name -> kernel maker (target) -> kernel.
@@ -154,10 +155,11 @@ _copies: Any = WeakKeyDictionary()
 
 def name_function(error: BaseException, primitive: Any) -> None:
     """Let an index error name the function that the user called, not the primitive behind it."""
-    function = getattr(primitive, "function", None)
-    if function is not None and isinstance(error, OutOfBoundsError):
+    if isinstance(error, OutOfBoundsError):
+        # What is decomposed fails in one of its parts.
         name, _, text = str(error).partition(": ")
-        if name == primitive.name:
+        function = getattr(primitive, "function", None) or primitive.name
+        if name in REGISTRY and name != function and primitive.name != "call":
             error.args = (f"{function}: {text}",)
 
 

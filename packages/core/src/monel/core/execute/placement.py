@@ -9,6 +9,7 @@ from typing import Any
 
 from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream, cpu, gpu
 from ..base.errors import BackendError, StreamError
+from ..contract.backend import Backend
 from ..graph import value as graph
 from ..graph.doors import Door
 from .discovery import plugins
@@ -43,6 +44,8 @@ class _Defaults(threading.local):
 _defaults = _Defaults()
 _device_streams: dict[Device, Stream] = {}
 _targets: dict[tuple[str, str], graph.Target] = {}
+# The backends in use whose kernels return before they have run; ``eval`` waits for their buffers.
+asynchronous: set[Backend] = set()
 _chosen: Device | None = None
 _lock = threading.RLock()
 _count = 0
@@ -173,6 +176,8 @@ def resolve(stream: Stream) -> graph.Target:
             if loaded.granularity == "graph" and graph.slots.whole is None:
                 graph.install(whole=Door(graph.slots, "whole", "execute.pieces"))
             _targets[(backend, device)] = target
+            if type(loaded).wait is not Backend.wait:
+                asynchronous.add(loaded)
         stream.target = target
     return target
 

@@ -343,7 +343,7 @@ class Pinv(Primitive, name="pinv"):
     def decompose(self, a: Any, rtol: Any) -> Any:
         u, s, vt = Svd(compute_uv=True, full_matrices=False).bind(a)
         if not s.shape[-1]:
-            return adjoint(a)
+            return adjoint(a) * call("cast", rtol, dtype=a.dtype)
         greatest = call("expand_dims", call("max", s, axes=(s.ndim - 1,)), axes=(s.ndim - 1,))
         relative = call("cast", call("squeeze", rtol, axes=(rtol.ndim - 1,)), dtype=s.dtype)
         small = call("less_equal", s, relative * greatest)

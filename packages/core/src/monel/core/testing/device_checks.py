@@ -273,7 +273,7 @@ class DeviceChecks:
         kept = to_array(np.arange(6, dtype=np.float32)) + 1
         mx.eval(kept)
         with pytest.raises(MemoryError):
-            tested.backend.allocate((_TOO_MUCH,), mx.float32, tested.native)
+            tested.backend.wait(tested.backend.allocate((_TOO_MUCH,), mx.float32, tested.native))
         with pytest.raises(MemoryError):
             mx.eval(mx.zeros((_TOO_MUCH,)))
         same(tested, to_numpy(kept), np.arange(1, 7, dtype=np.float32), "after a failure")

@@ -52,6 +52,8 @@ class Cond(Primitive, name="cond"):
         return f"Cond [{len(self.yes.equations)} or {len(self.no.equations)} equations]"
 
     def abstract(self, *operands: Any) -> Any:
+        if operands[0].dtype is not self.pred.dtype:
+            raise DTypeError(f"cond: expected a condition of {self.pred}, got {operands[0].aval}")
         return self.yes.out_avals[0] if self.outputs == 1 else self.yes.out_avals
 
     def replayed(self, old: Any, new: Any) -> Cond:
