@@ -134,6 +134,7 @@ class Primitive(metaclass=PrimitiveMeta):
       shape_dependent: Parameters hold a shape.
       elementwise: Element i of the output depends only on element i of the operands.
       fails: It can fail when it runs, so it remembers the user's line that recorded it.
+      up_to_phase: Outputs that are determined up to signs, or phases: the kit compares magnitudes.
       host: Where a backend has no kernel the host computes, without a warning.
       dtype_operand: The operand whose dtype names the kernel.
       nondifferentiable: Why there is no derivative, or None.
@@ -156,6 +157,7 @@ class Primitive(metaclass=PrimitiveMeta):
     shape_dependent: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
     required: ClassVar[bool] = False
+    up_to_phase: ClassVar[tuple[int, ...]] = ()
     host: ClassVar[bool] = False
     dtype_operand: ClassVar[int] = 0
     nondifferentiable: ClassVar[str | None] = None

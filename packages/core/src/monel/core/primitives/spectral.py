@@ -129,6 +129,7 @@ class Svd(Factorization, name="svd", export_name="SVD"):
 
     square: ClassVar[bool] = False
     iterative: ClassVar[bool] = True
+    up_to_phase = (0, 2)
     compute_uv: bool = True
     full_matrices: bool = True
 
@@ -208,6 +209,7 @@ class Eigh(Factorization, name="eigh"):
 
     iterative: ClassVar[bool] = True
     uplo: str = "L"
+    up_to_phase = (1,)
     compute_vectors: bool = True
 
     @property
@@ -260,6 +262,7 @@ class Eig(Factorization, name="eig"):
     """
 
     iterative: ClassVar[bool] = True
+    up_to_phase = (1,)
     compute_vectors: bool = True
 
     @property
