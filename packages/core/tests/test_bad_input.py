@@ -7,7 +7,7 @@ only a run can find come at ``eval``, so every call is evaluated.
 import pytest
 
 import monel.core as mx
-from monel.core import fast, linalg, random
+from monel.core import fast, fft, linalg, random
 from monel.core.base.errors import AxisError, DTypeError, OperandError, ShapeError
 
 A = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -47,6 +47,7 @@ STREAMS = """default_stream new_stream new_thread_local_stream new_thread_unsafe
 set_default_device""".split()
 OBLONG = "lu lu_factor matrix_rank pinv qr svd svdvals".split()
 SQUARE = "cholesky cholesky_inv eig eigh eigvals eigvalsh inv tri_inv".split()
+TRANSFORMED = "fft ifft rfft irfft hfft ihfft".split()
 DRAWN = "gumbel laplace normal uniform".split()
 
 
@@ -479,6 +480,37 @@ def of_matrices():
     yield "linalg.matrix_norm", lambda f: f(V), ShapeError
 
 
+def of_spectra():
+    """Yield the rows of Fourier transforms."""
+    several = [f"{name}{k}" for name in TRANSFORMED[:4] for k in "2n"]
+    for name in [*TRANSFORMED, *several]:
+        yield f"fft.{name}", lambda f: f([1.0]), OperandError
+        yield f"fft.{name}", lambda f: f(A, norm="half"), ShapeError
+        yield f"fft.{name}", lambda f: f(A, norm=None), TypeError
+    for name in TRANSFORMED:
+        yield f"fft.{name}", lambda f: f(A, 0), ShapeError
+        yield f"fft.{name}", lambda f: f(A, 2.0), TypeError
+        yield f"fft.{name}", lambda f: f(A, axis=2), AxisError
+    for name in several:
+        yield f"fft.{name}", lambda f: f(A, (0, 1)), ShapeError
+        yield f"fft.{name}", lambda f: f(A, (1, 2, 3)), ShapeError
+        yield f"fft.{name}", lambda f: f(A, axes=(0, 0)), AxisError
+    for name in ("fftshift", "ifftshift"):
+        yield f"fft.{name}", lambda f: f(A, 2), AxisError
+    for name in ("fftfreq", "rfftfreq"):
+        yield f"fft.{name}", lambda f: f(0), ShapeError
+        yield f"fft.{name}", lambda f: f(2.5), TypeError
+        yield f"fft.{name}", lambda f: f(4, 0.0), ShapeError
+        yield f"fft.{name}", lambda f: f(4, dtype=mx.int32), ShapeError
+    yield "fft.stft", lambda f: f(mx.array(1.0)), ShapeError
+    yield "fft.stft", lambda f: f(mx.ones(32), 8, 0), ShapeError
+    yield "fft.stft", lambda f: f(mx.ones(32), 8, window=A), ShapeError
+    yield "fft.stft", lambda f: f(mx.ones(32), 8, norm=1), TypeError
+    yield "fft.istft", lambda f: f(V), ShapeError
+    yield "fft.istft", lambda f: f(A, 9), ShapeError
+    yield "fft.istft", lambda f: f(A, length=-1), ShapeError
+
+
 ROWS = [
     *of_elements(),
     *of_axes(),
@@ -494,6 +526,7 @@ ROWS = [
     *RANDOM,
     *FAST,
     *of_matrices(),
+    *of_spectra(),
 ]
 
 EXEMPT = {
@@ -549,7 +582,8 @@ def surface():
     names += [f"random.{n}" for n in public(random, random.__all__)]
     names += [f"fast.{n}" for n in public(fast, fast.__all__)]
     functions = [n for n in linalg.__all__ if not isinstance(getattr(linalg, n), type)]
-    return names + [f"linalg.{n}" for n in public(linalg, functions)]
+    names += [f"linalg.{n}" for n in public(linalg, functions)]
+    return names + [f"fft.{n}" for n in public(fft, fft.__all__)]
 
 
 def resolve(name):

@@ -17,7 +17,7 @@ from .graph import doors
 if TYPE_CHECKING:
     # What type checkers and editors see. base/names.py, generated from this list by
     # packages/core/tools/names.py, says the same at run time.
-    from . import cuda, distributed, fast, linalg, metal, random
+    from . import cuda, distributed, fast, fft, linalg, metal, random
     from .construct import *
     from .debug import *
     from .execute.evaluation import *
