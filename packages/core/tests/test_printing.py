@@ -125,3 +125,9 @@ def test_format(values, spec, text):
 def test_a_format_spec_needs_a_scalar():
     with pytest.raises(TypeError, match=r"float32\[1\]"):
         format(mx.array([1.5]), ".2f")
+
+
+def test_notebooks_show_shape_dtype_and_values_escaped():
+    shown = mx.array([1.0, 2.0])._repr_html_()
+    assert "float32[2]" in shown
+    assert "array([1, 2], dtype=float32)" in shown

@@ -173,3 +173,10 @@ def _float(number: float) -> str:
 
 
 handle.install(repr=format_array)
+
+
+def _repr_html_(a: Any) -> str:
+    """Return what notebooks show: shape and dtype over the array as it is printed."""
+    from html import escape
+
+    return f"<div><small>{escape(str(a.value))}</small><pre>{escape(repr(a))}</pre></div>"

@@ -15,6 +15,7 @@ METHODS = {
     "ops.joining": ("split",),
     "ops.manipulation": ("flatten", "moveaxis", "squeeze", "swapaxes"),
     "ops.reductions": ("mean", "std", "var"),
+    "printing": ("_repr_html_",),
     "primitives.argreduce": ("argmax", "argmin"),
     "primitives.combined": ("logsumexp",),
     "primitives.convert": ("view",),
