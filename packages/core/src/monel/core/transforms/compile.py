@@ -218,7 +218,7 @@ class _Compiled:
 
         closest = min((differences(old) for old in known), key=len)
         times = len(known) + 1
-        return f"{self.name} is traced for the {times}. time: before with {'; '.join(closest)}"
+        return f"{self.name} is traced again (trace {times}): the closest had {'; '.join(closest)}"
 
     def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return the arrays of a call, its key in the cache, and their avals."""
