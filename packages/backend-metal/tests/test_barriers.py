@@ -34,7 +34,16 @@ def use_sort(device):
     device.run(REGISTRY["argsort"](axis=0), np.arange(200, dtype=np.float32))
 
 
-USES = {"simd.h": use_simd, "matmul.metal": use_matmul, "sort.metal": use_sort}
+def use_scan(device):
+    device.run(REGISTRY["cumsum"](axis=0), np.ones(3000, np.float32))
+
+
+USES = {
+    "scan.metal": use_scan,
+    "simd.h": use_simd,
+    "matmul.metal": use_matmul,
+    "sort.metal": use_sort,
+}
 
 
 @pytest.fixture

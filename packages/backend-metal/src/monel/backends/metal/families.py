@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from monel.core.plugin import Fusion
 
-from . import elementwise, indexing, matmul, reduce, sort, views
+from . import elementwise, indexing, matmul, reduce, rows, sort, views
 
 if TYPE_CHECKING:
     from monel.core.plugin import Dtype
@@ -34,7 +34,17 @@ _PLAIN: dict[str, Kernel] = {
     "argmax": reduce.argreduce(True),
     "argmin": reduce.argreduce(False),
     "matmul": matmul.matmul,
+    "random_bits": rows.random_bits,
     **{name: reduce.reduction(name) for name in reduce.REDUCTIONS},
+    **{name: rows.scan(name) for name in rows.SCANS},
+}
+# Of floating dtypes.
+_FLOATING: dict[str, Kernel] = {
+    "softmax": rows.softmax,
+    "logsumexp": rows.logsumexp,
+    "rms_norm": rows.norm("rms_norm"),
+    "layer_norm": rows.norm("layer_norm"),
+    "rope": rows.rope,
 }
 
 
@@ -42,6 +52,8 @@ def find(name: str, dtypes: tuple[Dtype, ...]) -> Kernel | None:
     """Return the kernel of a primitive for operands of ``dtypes``, or None."""
     if name in _PLAIN:
         return _PLAIN[name]
+    if name in _FLOATING and dtypes[0].floating:
+        return _FLOATING[name]
     if elementwise.takes(name, dtypes):
         kernel: Kernel = elementwise.single(name)
         return kernel

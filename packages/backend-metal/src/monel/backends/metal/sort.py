@@ -9,7 +9,8 @@ from monel.core.plugin import uint32
 from .buffers import MetalBuffer
 from .elementwise import MSL_TYPES, out_of
 from .params import Params
-from .reduce import rows_first, wide_of
+from .reduce import wide_of
+from .rows import along, restored
 from .source import source_of
 
 if TYPE_CHECKING:
@@ -56,12 +57,9 @@ def argsort(ctx: Any, p: Any, x: MetalBuffer) -> Any:
     aval = out_of(p, (x,))
     if x.size == 0:
         return backend.empty(aval.shape, aval.dtype)
-    axis, rank = p.axis, len(x.shape)
-    last = rows_first(x, (axis,))
-    rows = backend.dense(last).reshaped((x.size // x.shape[axis], x.shape[axis]))
+    last = along(backend, x, p.axis)
+    rows = last.reshaped((x.size // x.shape[p.axis], x.shape[p.axis]))
     assert rows is not None
     order = row_order(backend, rows).reshaped(last.shape)
     assert order is not None
-    back = [*range(axis), rank - 1, *range(axis, rank - 1)]
-    shape = tuple(order.shape[a] for a in back)
-    return order.view(shape, tuple(order.strides[a] for a in back))
+    return restored(order, p.axis)
