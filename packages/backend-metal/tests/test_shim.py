@@ -5,7 +5,7 @@ import pytest
 from launching import ORDERS, PRELUDE, launch, require_clang
 
 from monel.backends.metal.emulator.compiler import CompileError
-from monel.backends.metal.emulator.library import Library, RunawayBuffer
+from monel.backends.metal.emulator.library import LaunchError, Library
 from monel.backends.metal.emulator.text import split_commas
 from monel.backends.metal.emulator.translate import MslError, parse
 
@@ -195,7 +195,7 @@ def test_a_kernel_that_does_not_compile_names_file_line_and_reason():
 
 
 def test_a_missing_buffer_is_an_error_that_names_it():
-    with pytest.raises(RunawayBuffer, match=r"buffer\(0\) 'y' is not set"):
+    with pytest.raises(LaunchError, match=r"buffer\(0\) 'y' is not set"):
         launch(
             "[[kernel]] void k(device int* y [[buffer(0)]]) { y[0] = 1; }", grid=(1,), group=(1,)
         )

@@ -38,17 +38,15 @@ class Storage:
       handle: The MTLBuffer.
       nbytes: Its length.
       used: Serial number of the latest command buffer that uses it.
-      exports: Host views that are alive; such memory is not used again.
     """
 
-    __slots__ = ("__weakref__", "exports", "handle", "nbytes", "runtime", "used")
+    __slots__ = ("__weakref__", "handle", "nbytes", "runtime", "used")
 
     def __init__(self, runtime: Runtime, handle: Any, nbytes: int) -> None:
         self.runtime = runtime
         self.handle = handle
         self.nbytes = nbytes
         self.used = 0
-        self.exports = 0
 
     def host(self) -> memoryview:
         """The bytes, writable; whoever writes must have waited for the device."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..source import instance
 from . import strict
-from .library import MAX_THREADS, ORDERS, Finding, Library, RunawayBuffer
+from .library import MAX_THREADS, ORDERS, Finding, LaunchError, Library
 from .lint import lint
 from .text import closing, split_commas
 from .translate import parse
@@ -263,7 +263,7 @@ def _run(library: Library, plan: Plan, order: str) -> list[Finding]:
     buffers = {number: (a.ctypes.data, a.nbytes) for number, a in arrays.items()}
     try:
         return library.launch(plan.kernel, buffers, plan.grid, plan.group, order=order)
-    except RunawayBuffer as error:
+    except LaunchError as error:
         raise CheckError(f"{plan.place}: {error}") from None
 
 

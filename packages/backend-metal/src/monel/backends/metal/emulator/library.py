@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from . import compiler
 from .translate import Entry, parse, translate
 
-__all__ = ["ORDERS", "Finding", "Library", "RunawayBuffer"]
+__all__ = ["ORDERS", "Finding", "Library", "LaunchError"]
 
 ORDERS = ("forward", "reverse", "random")
 MAX_THREADS = 1024
@@ -32,7 +32,7 @@ _SENTENCES = {
 }
 
 
-class RunawayBuffer(ValueError):
+class LaunchError(ValueError):
     """A launch whose arguments do not fit the kernel."""
 
 
@@ -143,13 +143,13 @@ class Library:
         Returns:
           What was found, nothing in a library that is not checked but divergence.
         Raises:
-          RunawayBuffer: A buffer is missing, or the grid does not fit.
+          LaunchError: A buffer is missing, or the grid does not fit.
         """
         entry = self.entries[name]
         grid, group = _three(grid), _three(group)
         threads = group[0] * group[1] * group[2]
         if not 0 < threads <= MAX_THREADS or min(group) < 1 or min(grid) < 1:
-            raise RunawayBuffer(f"{name}: a group of {group} threads in a grid of {grid}")
+            raise LaunchError(f"{name}: a group of {group} threads in a grid of {grid}")
         self._check(entry, buffers, threadgroup_lengths)
         launch = _Launch()
         kept = _fill_buffers(launch, entry, buffers, self._array("monel_granules", entry))
@@ -172,9 +172,9 @@ class Library:
     ) -> None:
         for p in entry.kernel.parameters:
             if p.kind == "buffer" and p.number not in buffers:
-                raise RunawayBuffer(f"{entry.host_name}: buffer({p.number}) {p.name!r} is not set")
+                raise LaunchError(f"{entry.host_name}: buffer({p.number}) {p.name!r} is not set")
             if p.kind == "threadgroup" and p.number >= len(lengths):
-                raise RunawayBuffer(
+                raise LaunchError(
                     f"{entry.host_name}: no length is set for threadgroup({p.number}) {p.name!r}"
                 )
 
