@@ -498,3 +498,9 @@ def test_results_of_several_parts_are_named():
     assert mx.linalg.slogdet(mx.eye(2)).sign.item() == 1
     assert mx.linalg.svd(mx.eye(2)).S.tolist() == [1, 1]
     assert mx.linalg.qr(mx.eye(2)).R.shape == (2, 2)
+
+
+def test_matrix_norm_of_the_main_namespace_is_norm_as_in_mlx():
+    x = array(BATCH)
+    assert mx.matrix_norm(x).item() == pytest.approx(np.linalg.norm(BATCH.ravel()))
+    assert mx.linalg.matrix_norm(x).shape == (2,)

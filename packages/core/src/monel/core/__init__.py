@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .graph.capture import Program as Program
     from .interchange import *
     from .namespace import *
+    from .ops.aliases import *
     from .ops.arithmetic import *
     from .ops.blocks import *
     from .ops.broadcasting import *

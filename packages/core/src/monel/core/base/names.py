@@ -35,6 +35,7 @@ PUBLIC = {
     "graph.capture": "Program",
     "interchange": "asarray from_dlpack",
     "namespace": "__array_namespace_info__ can_cast isdtype result_type",
+    "ops.aliases": "matrix_norm",
     "ops.arithmetic": "allclose array_equal clip degrees isclose nan_to_num positive radians trunc",
     "ops.blocks": "block_masked_mm gather_mm segmented_mm",
     "ops.broadcasting": "broadcast_arrays broadcast_shapes broadcast_to",
