@@ -315,6 +315,15 @@ def metal(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz every reader for minutes, under limits. `-- gguf --seconds 600` chooses."""
+    install(session, "core", "io", extra=("hypothesis",))
+    # atheris has no wheel for each Python and platform; hypothesis goes on without it.
+    session.run("python", "-m", "pip", "install", "--quiet", "atheris", success_codes=[0, 1])
+    session.run("python", "packages/io/tests/fuzz_readers.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run the code of the tutorials and of the public docstrings."""
     install(session, *STACK, extra=TEST_TOOLS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -14,6 +16,9 @@ import pytest
 from monel.core.base.storage import open_source
 from monel.core.plugin import FormatError, HostTensor, LazyTensor, Source
 from monel.io import reading
+
+# Programs beside the tests that these import and run.
+sys.path.append(str(Path(__file__).parent))
 
 # What hostile_files allows a reader beyond the file itself, which these tests hold in memory.
 EXTRA = 64 << 20

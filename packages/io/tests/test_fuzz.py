@@ -2,91 +2,83 @@
 
 from __future__ import annotations
 
-import io
-import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
-import numpy as np
+import fuzz_readers
 import pytest
+from fuzz_readers import SEEDS, damage, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monel.core.base.storage import open_source
-from monel.core.plugin import FormatError, HostTensor
-from monel.io import gguf, npy, npz, safetensors
-from monel.io.reading import ITEM_SIZES
 
-ARRAY = HostTensor((2, 3), "float32", np.arange(6, dtype="float32").tobytes())
-ARRAYS = {"a": ARRAY, "b": HostTensor((3,), "int8", b"abc")}
+@pytest.fixture(scope="module", params=SEEDS)
+def reader(request, tmp_path_factory):
+    return fuzz_readers.Reader(request.param, tmp_path_factory.mktemp("fuzz"))
 
 
-def written(save, arrays, **options) -> bytes:
-    target = io.BytesIO()
-    save(target, arrays, **options)
-    return target.getvalue()
-
-
-FILES = {
-    "npy": (npy.load, written(npy.save, ARRAY)),
-    "npz": (npz.load, written(npz.save, ARRAYS)),
-    "npz-compressed": (npz.load, written(npz.save, ARRAYS, compressed=True)),
-    "safetensors": (
-        safetensors.load,
-        written(safetensors.save, ARRAYS, metadata={"k": "v"}),
-    ),
-    "gguf": (
-        gguf.load,
-        written(gguf.save, ARRAYS, metadata={"k": "v", "l": ["a"], "n": ARRAYS["b"]}),
-    ),
-}
-EXTREMES = [b"\x00" * 8, b"\xff" * 8, b"\xff" * 4, (2**62).to_bytes(8, "little"), b"\x80", b"\x7f"]
-
-
-@st.composite
-def damage(draw):
-    """What to do to a file: overwrite, insert, or delete at places given as fractions of it."""
-    word = st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from(EXTREMES))
-    edit = st.tuples(st.sampled_from("oid"), st.floats(0, 1), word)
-    return draw(st.lists(edit, min_size=1, max_size=4))
-
-
-def damaged(data: bytes, edits) -> bytes:
-    for kind, where, word in edits:
-        at = int(where * len(data))
-        if kind == "o":
-            data = data[:at] + word + data[at + len(word) :]
-        elif kind == "i":
-            data = data[:at] + word + data[at:]
-        else:
-            data = data[:at] + data[at + len(word) :]
-    return data
-
-
-def read_all(load, data: bytes) -> None:
-    found = load(open_source(io.BytesIO(data)))
-    for tensor in found.values() if isinstance(found, dict) else [found]:
-        nbytes = math.prod(tensor.shape) * ITEM_SIZES[tensor.dtype_name]
-        assert nbytes <= 1032 * len(data)
-        tensor.reader(memoryview(bytearray(nbytes)))
-
-
-@pytest.mark.parametrize("kind", FILES)
 @settings(
     max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 @given(edits=damage())
-def test_a_damaged_file_is_read_or_refused(kind, edits):
-    load, data = FILES[kind]
-    try:
-        read_all(load, damaged(data, edits))
-    except FormatError as error:
-        assert error.reason
+def test_a_damaged_file_is_read_or_refused(reader, edits):
+    reader(damaged(reader.seed, edits))
 
 
-@pytest.mark.parametrize("load", [npy.load, npz.load, safetensors.load, gguf.load])
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 @given(data=st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(load, data):
-    try:
-        read_all(load, data)
-    except FormatError as error:
-        assert error.reason
+def test_any_bytes_are_read_or_refused(reader, data):
+    reader(data)
+
+
+def test_every_type_of_gguf_is_among_the_seeds():
+    assert {"Q4_0", "Q6_K", "IQ1_S", "IQ4_XS", "TQ1_0", "MXFP4"} <= set(
+        fuzz_readers.quantizations()
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+@pytest.mark.parametrize("reader_name", ["npy", "index"])
+def test_a_minute_of_fuzzing_can_be_a_second(reader_name):
+    command = [sys.executable, fuzz_readers.__file__, reader_name, "--engine", "hypothesis"]
+    done = subprocess.run([*command, "--seconds", "1"], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("nothing failed\n")
+
+
+# What a reader does with an input that is not its seed, and the end that this must have.
+BROKEN = {
+    "nothing": ("return {}", 0),
+    "a hang": ("while True: pass", -signal.SIGVTALRM),
+    "memory": ("bytearray(1 << 30)", 1),
+    "code": ("eval('1')", -signal.SIGABRT),
+    "a crash": ("os.kill(os.getpid(), 11)", -signal.SIGSEGV),
+    "another error": ("raise KeyError('x')", 1),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+@pytest.mark.parametrize("case", BROKEN)
+def test_fuzzing_finds_what_is_wrong_on_purpose(case, tmp_path):
+    what, status = BROKEN[case]
+    code = (
+        "import os, sys, fuzz_readers as f\n"
+        "seed = f.SEEDS['npy'][1]\n"
+        "def load(source):\n"
+        "    if source.pread(0, source.size) in (b'', seed): return {}\n"
+        f"    {what}\n"
+        "f.SEEDS['npy'] = (load, seed)\n"
+        f"f.child('npy', 'hypothesis', 1, f.Path({str(tmp_path / 'input')!r}))\n"
+    )
+    folder = str(Path(fuzz_readers.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({folder!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == status, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import shutil
 import stat
@@ -14,16 +13,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import writers
+from writers import save, saved
 
 import monel.core as mx
 from monel.core.plugin import FormatError
-
-# The processes that these tests start run the same file.
-PROGRAM = Path(__file__).with_name("writers.py")
-SPEC = importlib.util.spec_from_file_location("writers", PROGRAM)
-writers = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(writers)
-save, saved = writers.save, writers.saved
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 NAMES = [
@@ -126,7 +120,7 @@ def public(path):
 
 def run(action: str, path, *arguments: str, before: tuple[str, ...] = ()) -> str:
     """Run an action of ``writers`` in a process of its own; returns the line that it prints."""
-    command = [*before, sys.executable, str(PROGRAM), action, str(path), *arguments]
+    command = [*before, sys.executable, writers.__file__, action, str(path), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -223,7 +217,7 @@ def test_of_two_threads_that_save_one_wins_whole(path):
 
 
 def test_of_two_processes_that_save_one_wins_whole(path):
-    command = [sys.executable, str(PROGRAM), "repeatedly", str(path)]
+    command = [sys.executable, writers.__file__, "repeatedly", str(path)]
     both = [subprocess.Popen([*command, value, "20"]) for value in "01"]
     assert [process.wait(timeout=100) for process in both] == [0, 0]
     assert saved(path) in ({0.0}, {1.0})
