@@ -21,6 +21,7 @@ LIBRARIES = {
     "torch": "torch",
     "jax": "jax",
     "numpy": "numpy",
+    "safetensors": "safetensors.numpy",
 }
 POOLS = ("OMP", "MKL", "OPENBLAS", "MONEL", "VECLIB_MAXIMUM")
 

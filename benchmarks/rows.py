@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import files
 import numpy as np
 
 Inputs = dict[str, np.ndarray]
@@ -128,6 +129,16 @@ def both(name: str, **how: Any) -> list[Row]:
     return [Row(name, **how), Row(f"{name}_compiled", **how)]
 
 
+def reading(name: str, kind: str, mebibytes: int) -> Row:
+    """A row that loads and evaluates one warm file, the same for every library."""
+    return Row(name, lambda _: files.to_read(kind, mebibytes), lambda _: np.arange(files.ARRAYS))
+
+
+def writing(name: str, kind: str, mebibytes: int) -> Row:
+    """A row that saves evaluated arrays over the file of the call before."""
+    return Row(name, lambda _: files.to_write(kind, mebibytes), lambda _: np.arange(files.ARRAYS))
+
+
 ROWS = [
     Row("dispatch.add_4", normal((4,), (4,)), lambda p: wide(p["x"]) + p["y"]),
     Row(
@@ -153,4 +164,11 @@ ROWS = [
     ),
     Row("linalg.matmul_bf16_1000", bfloat16_matrices, lambda p: wide(p["x"]) @ wide(p["y"]), 1e-2),
     *both("program.digits_step", inputs=digits, oracle=digits_loss, tolerance=1e-4, calls=STEPS),
+    reading("io.load_safetensors_1g", "safetensors", 1024),
+    reading("io.load_npz_256m", "npz", 256),
+    reading("io.load_gguf_256m", "gguf", 256),
+    writing("io.save_safetensors_1g", "safetensors", 1024),
+    writing("io.save_safetensors_1g_synced", "safetensors", 1024),
+    writing("io.save_npz_256m", "npz", 256),
+    writing("io.save_gguf_256m", "gguf", 256),
 ]

@@ -9,9 +9,10 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
     *sorted(ROOT.glob("packages/*/README.md")),
+    ROOT / "docs" / "files.md",
     *sorted(ROOT.glob("docs/tutorials/*.md")),
 ]
-OWN = [ROOT / "README.md", *sorted(ROOT.glob("docs/tutorials/*.md"))]
+OWN = [ROOT / "README.md", ROOT / "docs" / "files.md", *sorted(ROOT.glob("docs/tutorials/*.md"))]
 TUTORIALS = (
     "automatic_differentiation",
     "conversion",

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
+import files
 import numpy as np
 from rows import LAYERS, RATE
 
@@ -29,6 +30,10 @@ def part(name: str) -> Any:
 
 
 def to_numpy(out: Any) -> np.ndarray:
+    if isinstance(out, str):
+        return files.read_back(out)
+    if isinstance(out, dict):
+        return files.last({name: [a[-1].item()] for name, a in out.items()})
     if isinstance(out, list):
         return np.stack([to_numpy(x) for x in out])
     return np.array(out.astype(mx.float32))
@@ -189,6 +194,36 @@ def digits_step_compiled(p):
     return call
 
 
+def load_file(p):
+    path = str(p["path"])
+
+    def call():
+        out = mx.load(path)
+        mx.eval(out)
+        return out
+
+    return call
+
+
+def save_file(p, sync=False):
+    kind, path = str(p["kind"]), f"{p['path']}.{package}.{p['kind']}"
+    arrays = {name: mx.array(a) for name, a in files.content(int(p["mebibytes"])).items()}
+    mx.eval(arrays)
+
+    def call():
+        if kind == "npz":
+            mx.savez(path, **arrays)
+        elif kind == "gguf":
+            mx.save_gguf(path, arrays, {})
+        else:
+            mx.save_safetensors(path, arrays)
+        if sync and package != "monel":
+            files.synced(path)
+        return path
+
+    return call
+
+
 ROWS = {
     "dispatch.add_4": add_4,
     "dispatch.chain_100": chain_100,
@@ -207,6 +242,13 @@ ROWS = {
     "reduction.layer_norm_1m": layer_norm,
     "linalg.matmul_1000": matmul,
     "linalg.matmul_bf16_1000": matmul_bf16,
+    "io.load_safetensors_1g": load_file,
+    "io.load_npz_256m": load_file,
+    "io.load_gguf_256m": load_file,
+    "io.save_safetensors_1g": save_file,
+    "io.save_safetensors_1g_synced": lambda p: save_file(p, sync=True),
+    "io.save_npz_256m": save_file,
+    "io.save_gguf_256m": save_file,
     "program.digits_step": digits_step,
     "program.digits_step_compiled": digits_step_compiled,
 }

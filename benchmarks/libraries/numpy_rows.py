@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import files
 import numpy as np
 
 
@@ -12,6 +13,10 @@ def load(library: str) -> str:
 
 
 def to_numpy(out: Any) -> np.ndarray:
+    if isinstance(out, str):
+        return files.read_back(out)
+    if isinstance(out, dict):
+        return files.last(out)
     return np.stack(out) if isinstance(out, list) else np.asarray(out)
 
 
@@ -46,6 +51,38 @@ def layer_norm(x, w, b):
     return centred / np.sqrt(x.var(-1, keepdims=True) + np.float32(1e-5)) * w + b
 
 
+def load_npz(p):
+    path = str(p["path"])
+
+    def call():
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    return call
+
+
+def load_bytes(p):
+    """The bytes of a file of any format in one array: the bound of reading."""
+    path = str(p["path"])
+
+    def call():
+        size = (1 << 30) // files.ARRAYS
+        raw = np.fromfile(path, np.uint8)[-(1 << 30) :]
+        return {f"a{i}": raw[i * size :][:size].view(np.float32) for i in range(files.ARRAYS)}
+
+    return call
+
+
+def save_npz(p):
+    arrays, path = files.content(int(p["mebibytes"])), f"{p['path']}.numpy.npz"
+
+    def call():
+        np.savez(path, **arrays)
+        return path
+
+    return call
+
+
 ROWS = {
     "dispatch.add_4": over(lambda x, y: x + y),
     "dispatch.chain_100": over(hundred),
@@ -59,4 +96,7 @@ ROWS = {
     "reduction.sum_axis1": over(lambda x: x.sum(1)),
     "reduction.layer_norm_1m": over(layer_norm),
     "linalg.matmul_1000": over(np.matmul),
+    "io.load_safetensors_1g": load_bytes,
+    "io.load_npz_256m": load_npz,
+    "io.save_npz_256m": save_npz,
 }

@@ -13,6 +13,7 @@ import argparse
 import io
 import mmap
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -214,7 +215,12 @@ def run_atheris(reader: Reader, seconds: float, kept: Path) -> None:
     corpus.mkdir()
     (corpus / "seed").write_bytes(reader.seed)
     limits = [f"-max_total_time={int(seconds)}", f"-timeout={5 * CPU_SECONDS}", "-rss_limit_mb=0"]
-    places = [f"-max_len={LARGEST}", f"-artifact_prefix={kept}-", "-verbosity=0", str(corpus)]
+    places = [
+        f"-max_len={LARGEST}",
+        f"-artifact_prefix={kept}-",
+        "-print_final_stats=1",
+        str(corpus),
+    ]
     for function in readers_code():
         atheris.instrument_func(function)
     atheris.Setup([sys.argv[0], *limits, *places], reader)
@@ -268,10 +274,8 @@ def main() -> int:
                 print(done.stdout[-6000:])
                 print(f"{name}, {engine}: status {done.returncode}; its input is at {kept}*")
             else:
-                lines = [
-                    line for line in done.stdout.splitlines() if "Done" in line or name in line
-                ]
-                print(f"{' '.join(lines[-1:])} ({spent:.0f} s, {name}, {engine})", flush=True)
+                found = re.findall(r"(?:executed_units: *| hypothesis: )([0-9]+)", done.stdout)
+                print(f"{name}, {engine}: {found[-1]} inputs in {spent:.0f} s", flush=True)
     print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
     return bool(failed)
 

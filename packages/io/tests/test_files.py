@@ -519,3 +519,23 @@ def test_arrays_are_loaded_on_the_stream_given(tmp_path):
     mx.save(tmp_path / "a.npy", mx.ones(2))
     for stream in (mx.cpu, mx.default_device(), mx.default_stream(mx.default_device())):
         assert mx.load(tmp_path / "a.npy", stream=stream).tolist() == [1, 1]
+
+
+def test_what_quantize_gives_goes_to_gguf_and_back(tmp_path):
+    w = mx.random.normal((8, 128), key=mx.random.key(0)).astype(mx.float16)
+    given = dict(zip(["x.weight", "x.scales", "x.biases"], mx.quantize(w, 32, 4), strict=True))
+    mx.save_gguf(tmp_path / "a", given)
+    got = mx.load(tmp_path / "a.gguf")
+    assert {name: a.tolist() for name, a in got.items()} == {
+        name: a.tolist() for name, a in given.items()
+    }
+    back = mx.dequantize(*got.values(), 32, 4)
+    assert mx.max(mx.abs(back - w)).item() < 0.3
+
+
+def test_8_bits_of_quantize_are_refused_with_the_way_out(tmp_path):
+    w = mx.random.normal((8, 64), key=mx.random.key(0))
+    given = dict(zip(["x.weight", "x.scales", "x.biases"], mx.quantize(w, 32, 8), strict=True))
+    with pytest.raises(ValueError, match="--quantize q8_0"):
+        mx.save_gguf(tmp_path / "a", given)
+    assert os.listdir(tmp_path) == []
