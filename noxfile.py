@@ -375,5 +375,5 @@ def size(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """monel beside mlx, torch, jax and numpy. `-- softmax matmul` chooses rows, `-- headline`."""
-    install(session, *STACK, extra=("rich", "scikit-learn", "mlx[cpu]", *PEERS))
+    install(session, *STACK, extra=("rich", "scikit-learn", "safetensors", "mlx[cpu]", *PEERS))
     session.run("python", "benchmarks/run.py", *session.posargs)
