@@ -15,12 +15,6 @@ MONEL_INLINE const T* at(const char* p, int64_t i) {
   return reinterpret_cast<const T*>(p) + i;
 }
 
-MONEL_INLINE uint32_t word_at(const char* p) {
-  uint32_t word;
-  __builtin_memcpy(&word, p, sizeof(word));
-  return word;
-}
-
 // ---- Narrow floats -----------------------------------------------------------
 
 MONEL_INLINE float from_e8m0(uint8_t code) {
@@ -114,6 +108,61 @@ void write_codes(int bits, const uint8_t* codes, int64_t n, char* out) {
   }
 }
 
+// ---- Numbers of a vector of codes, each in the lowest bits of its lane ---------
+
+using Words = uint32_t __attribute__((vector_size(kLanes * 4)));
+using Select = int32_t __attribute__((vector_size(kLanes * 4)));
+
+MONEL_INLINE Words load_words(const char* p) {
+  using Loose = uint32_t __attribute__((vector_size(kLanes * 4), aligned(1), may_alias));
+  return *reinterpret_cast<const Loose*>(p);
+}
+
+MONEL_INLINE Reg to_float(Words w) {
+  return __builtin_convertvector(reinterpret_cast<Select>(w), Reg);
+}
+
+template <int B>
+struct Integer {
+  static constexpr int kBits = B;
+  static constexpr bool kBiased = true;
+  MONEL_INLINE Reg number(Words code) { return to_float(code & ((1u << B) - 1)); }
+};
+
+struct Fp4 {
+  static constexpr int kBits = 4;
+  static constexpr bool kBiased = false;
+  MONEL_INLINE Reg number(Words code) {
+#if defined(__AVX512F__)
+    const __m512 table = _mm512_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f,
+                                        -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f);
+    return _mm512_permutexvar_ps(reinterpret_cast<__m512i>(code), table);
+#elif defined(__AVX2__)
+    const __m256 table = _mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f);
+    const Reg size = _mm256_permutevar8x32_ps(table, reinterpret_cast<__m256i>(code));
+    return reinterpret_cast<Reg>(reinterpret_cast<Words>(size) | ((code & 8u) << 28));
+#else
+    const Words size = code & 7u;
+    const Reg normal = reinterpret_cast<Reg>((size << 22) + (126u << 23)), small = to_float(size) * 0.5f;
+    const Words low = reinterpret_cast<Words>(size < 2u);
+    const Words bits = (low & reinterpret_cast<Words>(small)) | (~low & reinterpret_cast<Words>(normal));
+    return reinterpret_cast<Reg>(bits | ((code & 8u) << 28));
+#endif
+  }
+};
+
+struct Fp8 {
+  static constexpr int kBits = 8;
+  static constexpr bool kBiased = false;
+  MONEL_INLINE Reg number(Words code) {
+    const Words size = code & 0x7fu;
+    const Reg normal = reinterpret_cast<Reg>((size << 20) + (120u << 23)), small = to_float(size) * 0x1p-9f;
+    const Words low = reinterpret_cast<Words>(size < 8u), bad = reinterpret_cast<Words>(size == 0x7fu);
+    const Words bits = (low & reinterpret_cast<Words>(small)) | (~low & reinterpret_cast<Words>(normal));
+    return reinterpret_cast<Reg>(bits | (bad & 0x7fc00000u) | ((code & 0x80u) << 24));
+  }
+};
+
 // ---- Unpacking ---------------------------------------------------------------
 
 template <class F>
@@ -130,20 +179,73 @@ MONEL_INLINE void each_group(const Packing& p, const PackedRows& w, int64_t row,
   }
 }
 
-void expand(const Packing& p, const PackedRows& w, int64_t row, int64_t first, int64_t n,
-            float* out) {
+// Vector c of a block of kLanes words: its codes shifted to the bottom of the lanes.
+template <int B, int C, int... I>
+MONEL_INLINE Words codes_at(Words w, Lanes<I...>) {
+  const Words own = __builtin_shufflevector(w, w, ((C * kLanes + I) * B / 32)...);
+  return own >> Words{(static_cast<uint32_t>((C * kLanes + I) * B % 32))...};
+}
+
+template <class D, int C>
+MONEL_INLINE void expand_block(Words w, const float* s, const float* b, int64_t group, float* out) {
+  if constexpr (C < 32 / D::kBits) {
+    const int64_t g = C * kLanes / group;
+    const Reg scaled = D::number(codes_at<D::kBits, C>(w, AllLanes())) * splat(s[g]);
+    store(out + C * kLanes, D::kBiased ? scaled + splat(b[g]) : scaled);  // -0 + 0 were 0
+    expand_block<D, C + 1>(w, s, b, group, out);
+  }
+}
+
+// Blocks of kLanes words, then the groups that are left.
+template <class D>
+void expand_words(const Packing& p, const PackedRows& w, int64_t row, int64_t first, int64_t n,
+                  float share, float* out) {
+  constexpr int64_t kBlock = kLanes * (32 / D::kBits);
+  const char* words = w.words + row * w.row_bytes + first * p.bits / 8;
+  const char* scales = w.scales + row * w.scale_bytes;
+  const char* biases = w.biases ? w.biases + row * w.scale_bytes : nullptr;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t count = n - i < kBlock ? n - i : kBlock, g = (first + i) / p.group;
+    float s[kBlock / 16], b[kBlock / 16] = {}, part[kBlock];
+    const int64_t groups = (count + p.group - 1) / p.group;
+    for (int64_t j = 0; j < groups; ++j) s[j] = factor(p.factors, p.dtype, scales, g + j) * share;
+    for (int64_t j = 0; biases && j < groups; ++j) b[j] = factor(p.factors, p.dtype, biases, g + j);
+    if (count == kBlock) {
+      expand_block<D, 0>(load_words(words + i * p.bits / 8), s, b, p.group, out + i);
+      continue;
+    }
+    uint32_t tail[kLanes] = {};
+    __builtin_memcpy(tail, words + i * p.bits / 8, static_cast<size_t>(count * p.bits / 8));
+    for (int64_t j = groups; j < kBlock / 16; ++j) s[j] = 0;
+    expand_block<D, 0>(load_words(reinterpret_cast<const char*>(tail)), s, b, p.group, part);
+    __builtin_memcpy(out + i, part, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+
+// Other widths: group by group through bytes.
+void expand_any(const Packing& p, const PackedRows& w, int64_t row, int64_t first, int64_t n,
+                float* out) {
   each_group(p, w, row, first, n,
              [&](int64_t i, const uint8_t* codes, const char* scales, const char* biases, int64_t g) {
                const float s = factor(p.factors, p.dtype, scales, g);
-               const float b = biases ? factor(p.factors, p.dtype, biases, g) : 0.0f;
+               const float b = factor(p.factors, p.dtype, biases, g);
                float* to = out + i;
-               if (p.codes == Codes::integers)
-                 for (int64_t j = 0; j < p.group; ++j) to[j] = static_cast<float>(codes[j]) * s + b;
-               else if (p.codes == Codes::fp4)
-                 for (int64_t j = 0; j < p.group; ++j) to[j] = from_fp4(codes[j]) * s;
-               else
-                 for (int64_t j = 0; j < p.group; ++j) to[j] = from_e4m3(codes[j]) * s;
+               for (int64_t j = 0; j < p.group; ++j) to[j] = static_cast<float>(codes[j]) * s + b;
              });
+}
+
+void expand_shared(const Packing& p, const PackedRows& w, int64_t row, int64_t first, int64_t n,
+                   float share, float* out) {
+  if (p.codes == Codes::fp8) return expand_words<Fp8>(p, w, row, first, n, share, out);
+  if (p.codes == Codes::fp4) return expand_words<Fp4>(p, w, row, first, n, share, out);
+  if (p.bits == 4) return expand_words<Integer<4>>(p, w, row, first, n, share, out);
+  if (p.bits == 8) return expand_words<Integer<8>>(p, w, row, first, n, share, out);
+  expand_any(p, w, row, first, n, out);
+}
+
+void expand(const Packing& p, const PackedRows& w, int64_t row, int64_t first, int64_t n,
+            float* out) {
+  expand_shared(p, w, row, first, n, 1.0f, out);
 }
 
 template <class T, class S>
@@ -174,7 +276,7 @@ void unpack(const Packing& p, const PackedRows& w, int64_t row, int64_t k, float
       return unpack_of<bfloat16, bfloat16>(p, w, row, k, share, static_cast<bfloat16*>(out));
     case Dtype::float64:
       return unpack_of<double, double>(p, w, row, k, share, static_cast<double*>(out));
-    default: return unpack_of<float, float>(p, w, row, k, share, static_cast<float*>(out));
+    default: return expand_shared(p, w, row, 0, k, share, static_cast<float*>(out));
   }
 }
 
@@ -293,168 +395,104 @@ void from_fp8(const uint8_t* x, int64_t n, Dtype dtype, void* out) {
 // bottom: x is arranged in that order, and a lane belongs to one group. The products of codes and x
 // are summed before the scale is applied; the biases multiply the sums of x over the groups.
 
-using Words = uint32_t __attribute__((vector_size(kLanes * 4)));
-using Select = int32_t __attribute__((vector_size(kLanes * 4)));
-
-MONEL_INLINE Words load_words(const char* p) {
-  using Loose = uint32_t __attribute__((vector_size(kLanes * 4), aligned(1), may_alias));
-  return *reinterpret_cast<const Loose*>(p);
-}
-
-MONEL_INLINE Reg to_float(Words w) {
-  return __builtin_convertvector(reinterpret_cast<Select>(w), Reg);
-}
-
-template <int B>
-struct Integer {
-  static constexpr int kBits = B;
-  MONEL_INLINE Reg number(Words w, int i) {
-    const Words low = w >> (B * i);
-    return to_float(B * (i + 1) == 32 ? low : low & ((1u << B) - 1));
-  }
-};
-
-struct Fp4 {
-  static constexpr int kBits = 4;
-  MONEL_INLINE Reg number(Words w, int i) {
-    const Words code = w >> (4 * i);
-#if defined(__AVX512F__)
-    const __m512 table = _mm512_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f,
-                                        -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f);
-    return _mm512_permutexvar_ps(reinterpret_cast<__m512i>(code), table);
-#elif defined(__AVX2__)
-    const __m256 table = _mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f);
-    const Reg size = _mm256_permutevar8x32_ps(table, reinterpret_cast<__m256i>(code));
-    return reinterpret_cast<Reg>(reinterpret_cast<Words>(size) | ((code & 8u) << 28));
-#else
-    const Words size = code & 7u;
-    const Reg normal = reinterpret_cast<Reg>((size << 22) + (126u << 23)), small = to_float(size) * 0.5f;
-    const Words low = reinterpret_cast<Words>(size < 2u);
-    const Words bits = (low & reinterpret_cast<Words>(small)) | (~low & reinterpret_cast<Words>(normal));
-    return reinterpret_cast<Reg>(bits | ((code & 8u) << 28));
-#endif
-  }
-};
-
-struct Fp8 {
-  static constexpr int kBits = 8;
-  MONEL_INLINE Reg number(Words w, int i) {
-    const Words code = w >> (8 * i), size = code & 0x7fu;
-    const Reg normal = reinterpret_cast<Reg>((size << 20) + (120u << 23)), small = to_float(size) * 0x1p-9f;
-    const Words low = reinterpret_cast<Words>(size < 8u), bad = reinterpret_cast<Words>(size == 0x7fu);
-    const Words bits = (low & reinterpret_cast<Words>(small)) | (~low & reinterpret_cast<Words>(normal));
-    return reinterpret_cast<Reg>(bits | (bad & 0x7fc00000u) | ((code & 0x80u) << 24));
-  }
-};
-
-// The factor of the group of each lane, for block `i`, with `W` words in a group.
-template <int W, int... I>
-MONEL_INLINE Reg spread_lanes(const float* s, int64_t i, Lanes<I...>) {
-  if constexpr (W >= kLanes) {
-    return splat(s[i / (W / kLanes)]);
-  } else {
-    const Reg few = load(s + i * (kLanes / W));
-    return __builtin_shufflevector(few, few, (I / W)...);
+// One factor for each word of n numbers, so that it meets the lanes of the words.
+void word_factors(const Packing& p, const char* from, int64_t first, int64_t n, float* out) {
+  const int64_t words = p.group * p.bits / 32;
+  for (int64_t g = 0; g < n / p.group; ++g) {
+    const float s = factor(p.factors, p.dtype, from, first + g);
+    for (int64_t i = 0; i < words; ++i) *out++ = s;
   }
 }
 
 // R rows of words against X vectors, `blocks` whole blocks.
-template <class D, int W, int R, int X>
-MONEL_INLINE void blocks_of(const char* words, int64_t row_bytes, const float* s, int64_t s_ld,
-                            const float* x, int64_t x_ld, int64_t first, int64_t blocks,
-                            Reg (&acc)[R][X]) {
+template <class D, int R, int X>
+void blocks_of(const char* words, int64_t row_bytes, const float* s, int64_t s_ld, const float* x,
+               int64_t x_ld, int64_t blocks, Reg (&sums)[R][X]) {
   constexpr int kEach = 32 / D::kBits;
-  for (int64_t i = first; i < first + blocks; ++i) {
+  Reg acc[R][X];
+  for (int j = 0; j < R; ++j)
+    for (int r = 0; r < X; ++r) acc[j][r] = sums[j][r];
+  for (int64_t i = 0; i < blocks; ++i) {
     Words word[R];
     Reg part[R][X] = {};
-    for (int j = 0; j < R; ++j) word[j] = load_words(words + j * row_bytes + (i - first) * kLanes * 4);
+    for (int j = 0; j < R; ++j) word[j] = load_words(words + j * row_bytes + i * kLanes * 4);
     for (int c = 0; c < kEach; ++c) {
       Reg right[X];
       for (int r = 0; r < X; ++r) right[r] = load(x + r * x_ld + (i * kEach + c) * kLanes);
       for (int j = 0; j < R; ++j) {
-        const Reg left = D::number(word[j], c);
+        const Reg left = D::number(word[j] >> (D::kBits * c));
         for (int r = 0; r < X; ++r) part[j][r] = fma(left, right[r], part[j][r]);
       }
     }
     for (int j = 0; j < R; ++j) {
-      const Reg scale = spread_lanes<W>(s + j * s_ld, i, AllLanes());
+      const Reg scale = load(s + j * s_ld + i * kLanes);
       for (int r = 0; r < X; ++r) acc[j][r] = fma(scale, part[j][r], acc[j][r]);
     }
   }
+  for (int j = 0; j < R; ++j)
+    for (int r = 0; r < X; ++r) sums[j][r] = acc[j][r];
 }
 
-template <class D, int W, int R, int X>
+template <class D, int R, int X>
 void dots_of(const Packing& p, const PackedRows& w, int64_t k, int64_t row, const float* x,
              int64_t x_ld, const float* sums, int64_t sums_ld, float* out, int64_t out_ld) {
-  constexpr int64_t kBlock = kLanes * (32 / D::kBits);
-  float s[R][kFactors], b[R][kFactors];
+  constexpr int64_t kBlock = kLanes * (32 / D::kBits), kWords = kSegment * D::kBits / 32 + kLanes;
+  float s[R][kWords], b[R][kFactors];
   Reg acc[R][X] = {}, offset[R][X] = {};
   for (int64_t begin = 0; begin < k; begin += kSegment) {
     const int64_t n = k - begin < kSegment ? k - begin : kSegment, groups = n / p.group;
+    const int64_t whole = n / kBlock, words = n * p.bits / 32, first = begin / p.group;
+    const char* from = w.words + row * w.row_bytes + begin * p.bits / 8;
     for (int j = 0; j < R; ++j) {
-      factors(p, w.scales + (row + j) * w.scale_bytes, begin / p.group, groups, s[j]);
-      for (int64_t g = groups; g < groups + kLanes; ++g) s[j][g] = b[j][g] = 0;
-      if (w.biases) factors(p, w.biases + (row + j) * w.scale_bytes, begin / p.group, groups, b[j]);
+      word_factors(p, w.scales + (row + j) * w.scale_bytes, first, n, s[j]);
+      for (int64_t i = words; i < words + kLanes; ++i) s[j][i] = 0;
     }
-    const float* right = x + begin;
-    const char* words = w.words + row * w.row_bytes + begin * p.bits / 8;
-    const int64_t whole = n / kBlock;
-    blocks_of<D, W, R, X>(words, w.row_bytes, s[0], kFactors, right, x_ld, 0, whole, acc);
-    if (const int64_t rest = n - whole * kBlock) {
+    blocks_of<D, R, X>(from, w.row_bytes, s[0], kWords, x + begin, x_ld, whole, acc);
+    if (words > whole * kLanes) {
       uint32_t tail[R][kLanes] = {};
+      const int64_t done = whole * kLanes;
       for (int j = 0; j < R; ++j)
-        for (int64_t i = 0; i < rest * p.bits / 32; ++i)
-          tail[j][i] = word_at(words + j * w.row_bytes + (whole * kLanes + i) * 4);
-      blocks_of<D, W, R, X>(reinterpret_cast<const char*>(tail), kLanes * 4, s[0], kFactors, right,
-                            x_ld, whole, 1, acc);
+        __builtin_memcpy(tail[j], from + j * w.row_bytes + done * 4,
+                         static_cast<size_t>((words - done) * 4));
+      blocks_of<D, R, X>(reinterpret_cast<const char*>(tail), kLanes * 4, s[0] + done, kWords,
+                         x + begin + whole * kBlock, x_ld, 1, acc);
     }
     if (!w.biases) continue;
+    for (int j = 0; j < R; ++j) {
+      for (int64_t g = groups; g < groups + kLanes; ++g) b[j][g] = 0;
+      factors(p, w.biases + (row + j) * w.scale_bytes, first, groups, b[j]);
+    }
     for (int64_t g = 0; g < groups; g += kLanes)
       for (int j = 0; j < R; ++j)
         for (int r = 0; r < X; ++r)
-          offset[j][r] = fma(load(b[j] + g), load(sums + r * sums_ld + begin / p.group + g),
-                             offset[j][r]);
+          offset[j][r] = fma(load(b[j] + g), load(sums + r * sums_ld + first + g), offset[j][r]);
   }
   for (int j = 0; j < R; ++j)
     for (int r = 0; r < X; ++r) out[r * out_ld + row + j] = total(acc[j][r]) + total(offset[j][r]);
 }
 
-template <class D, int W, int X>
+template <class D, int X>
 void dots_rows(const Packing& p, const PackedRows& w, int64_t k, int64_t begin, int64_t end,
                const float* x, int64_t x_ld, const float* sums, int64_t sums_ld, float* out,
                int64_t out_ld) {
   constexpr int R = X == 1 ? 4 : 2;
   int64_t i = begin;
   for (; i + R <= end; i += R)
-    dots_of<D, W, R, X>(p, w, k, i, x, x_ld, sums, sums_ld, out, out_ld);
-  for (; i < end; ++i) dots_of<D, W, 1, X>(p, w, k, i, x, x_ld, sums, sums_ld, out, out_ld);
+    dots_of<D, R, X>(p, w, k, i, x, x_ld, sums, sums_ld, out, out_ld);
+  for (; i < end; ++i) dots_of<D, 1, X>(p, w, k, i, x, x_ld, sums, sums_ld, out, out_ld);
 }
 
-template <class D, int W>
+template <class D>
 void dots_x(const Packing& p, const PackedRows& w, int64_t k, int64_t begin, int64_t end,
             const float* x, int64_t x_ld, const float* sums, int64_t sums_ld, int nx, float* out,
             int64_t out_ld) {
   int r = 0;
   for (; r + 4 <= nx; r += 4)
-    dots_rows<D, W, 4>(p, w, k, begin, end, x + r * x_ld, x_ld, sums + r * sums_ld, sums_ld,
+    dots_rows<D, 4>(p, w, k, begin, end, x + r * x_ld, x_ld, sums + r * sums_ld, sums_ld,
                        out + r * out_ld, out_ld);
   for (; r < nx; ++r)
-    dots_rows<D, W, 1>(p, w, k, begin, end, x + r * x_ld, x_ld, sums + r * sums_ld, sums_ld,
+    dots_rows<D, 1>(p, w, k, begin, end, x + r * x_ld, x_ld, sums + r * sums_ld, sums_ld,
                        out + r * out_ld, out_ld);
-}
-
-template <class D>
-void dots_group(const Packing& p, const PackedRows& w, int64_t k, int64_t begin, int64_t end,
-                const float* x, int64_t x_ld, const float* sums, int64_t sums_ld, int nx, float* out,
-                int64_t out_ld) {
-  switch (p.group) {
-    case 32:
-      return dots_x<D, D::kBits>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-    case 64:
-      return dots_x<D, 2 * D::kBits>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-    default:
-      return dots_x<D, 4 * D::kBits>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-  }
 }
 
 bool has_dots(const Packing& p) {
@@ -464,15 +502,11 @@ bool has_dots(const Packing& p) {
 void dots(const Packing& p, const PackedRows& w, int64_t k, int64_t begin, int64_t end,
           const float* x, int64_t x_ld, const float* sums, int64_t sums_ld, int nx, float* out,
           int64_t out_ld) {
-  if (p.codes == Codes::fp8)
-    return dots_x<Fp8, 8>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-  if (p.codes == Codes::fp4 && p.group == 16)
-    return dots_x<Fp4, 2>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-  if (p.codes == Codes::fp4)
-    return dots_x<Fp4, 4>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-  if (p.bits == 4)
-    return dots_group<Integer<4>>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
-  dots_group<Integer<8>>(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
+  const auto run = p.codes == Codes::fp8   ? dots_x<Fp8>
+                   : p.codes == Codes::fp4 ? dots_x<Fp4>
+                   : p.bits == 4           ? dots_x<Integer<4>>
+                                           : dots_x<Integer<8>>;
+  run(p, w, k, begin, end, x, x_ld, sums, sums_ld, nx, out, out_ld);
 }
 
 int64_t block(const Packing& p) { return kLanes * (32 / p.bits); }
