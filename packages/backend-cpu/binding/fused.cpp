@@ -1,6 +1,7 @@
 // `fused`: a body of elementwise operations run tile by tile, with an optional reduction of its only output.
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "../kernels/elementwise.h"
@@ -12,8 +13,6 @@ namespace {
 
 constexpr int64_t kWorth = 32768;
 constexpr const char* kReductionNames[kReductions] = {"sum", "prod", "max", "min"};
-
-PyObject* as_object(Buffer* b) { return reinterpret_cast<PyObject*>(b); }
 
 // A body as compiled for one primitive; `primitive` is kept so that its address stays its own.
 struct Compiled {
@@ -172,28 +171,22 @@ PyObject* run_fused(const Kernel&, PyObject* ctx, PyObject* p, Buffer* const* in
     const Compiled copy = *c;
     return run_reduced(copy, views, in, n, rank, shape);
   }
-  Buffer* out[kMaxOutputs] = {};
+  std::optional<Owned> out[kMaxOutputs];
   void* data[kMaxOutputs];
   for (int i = 0; i < body.outputs; ++i) {
     const Dtype dtype = body.dtype_of(body.output_refs[i]);
     // Memory of a dying operand serves for one output only.
-    out[i] = body.outputs == 1 ? reuse_or_new(ctx, in, n, dtype, rank, shape) : new_buffer(dtype, rank, shape);
-    if (!out[i]) {
-      for (int k = 0; k < i; ++k) Py_DECREF(out[k]);
-      return nullptr;
-    }
-    data[i] = out[i]->data;
+    out[i].emplace(body.outputs == 1 ? reuse_or_new(ctx, in, n, dtype, rank, shape) : new_buffer(dtype, rank, shape));
+    if (!*out[i]) return nullptr;
+    data[i] = out[i]->get()->data;
   }
   {
-    Unlocked gil(out[0]->size * body.cost > kWorth, in, n);
+    Unlocked gil(out[0]->get()->size * body.cost > kWorth, in, n);
     run_body(body, views, data);
   }
-  if (body.outputs == 1) return as_object(out[0]);
+  if (body.outputs == 1) return out[0]->give();
   PyObject* result = PyTuple_New(body.outputs);
-  for (int i = 0; i < body.outputs; ++i) {
-    if (result) PyTuple_SET_ITEM(result, i, as_object(out[i]));
-    else Py_DECREF(out[i]);
-  }
+  for (int i = 0; result && i < body.outputs; ++i) PyTuple_SET_ITEM(result, i, out[i]->give());
   return result;
 }
 

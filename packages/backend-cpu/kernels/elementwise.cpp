@@ -1,7 +1,9 @@
 #include "elementwise.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "copy.h"
@@ -28,17 +30,17 @@ struct Plan {
   Access access[kMaxInputs];
   void* const* outputs;
   int64_t columns, rows, tile, tiles;  // tiles of a row
+  std::atomic<bool>* starved;          // set where a thread found no memory to work in
 };
 
-// Scratch memory of a thread, kept between calls.
+// Scratch memory of a thread, kept between calls; null where there is none to be had.
 class Workspace {
  public:
   char* get(size_t bytes) {
     if (bytes > size_) {
       std::free(memory_);
-      size_ = bytes;
       memory_ = static_cast<char*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-      if (!memory_) std::abort();
+      size_ = memory_ ? bytes : 0;
     }
     return memory_;
   }
@@ -220,6 +222,7 @@ void run_tiles(const Plan& plan, int64_t begin, int64_t end) {
   const Body& body = *plan.body;
   const int spare_slots = body.inputs + 3;
   char* memory = workspace.get(static_cast<size_t>((body.slots + spare_slots) * kSlot));
+  if (!memory) return plan.starved->store(true);
   char* packed = memory + body.slots * kSlot;
   Value values[kMaxInputs + kMaxNodes];
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -378,16 +381,17 @@ void run_body(const Body& body, const View* inputs, void* const* outputs) {
   plan.body = &body;
   plan.outputs = outputs;
   if (inputs[0].size() == 0) return;
-  Scratch* copies[kMaxInputs] = {};
-  int made = 0;
+  std::atomic<bool> starved{false};
+  plan.starved = &starved;
+  std::unique_ptr<Scratch> copies[kMaxInputs];
   for (int i = 0; i < body.inputs; ++i) {
     plan.views[i] = inputs[i];
     if (runs_across(inputs[i])) {
-      copies[made] = new Scratch(static_cast<size_t>(inputs[i].size() * itemsize(inputs[i].dtype)));
-      plan.views[i].data = copies[made]->as<void>();
+      const size_t bytes = static_cast<size_t>(inputs[i].size() * itemsize(inputs[i].dtype));
+      copies[i] = std::make_unique<Scratch>(bytes);
+      plan.views[i].data = copies[i]->as<void>();
       copy(inputs[i], plan.views[i].data);
       fill_strides(plan.views[i]);
-      ++made;
     }
   }
   collapse(plan.views, body.inputs);
@@ -427,7 +431,7 @@ void run_body(const Body& body, const View* inputs, void* const* outputs) {
   const int64_t grain = parallel_grain(body.cost) / unit;
   parallel_for(plan.rows * plan.tiles, grain < 1 ? 1 : grain,
                [&](int64_t begin, int64_t end) { run_tiles(plan, begin, end); });
-  for (int i = 0; i < made; ++i) delete copies[i];
+  if (starved) throw std::bad_alloc();
 }
 
 void run_tile(Tile f, int64_t n, int cost, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -214,3 +217,47 @@ def test_a_long_body_reuses_its_registers(raw, rng):
 def test_a_malformed_body_is_refused(raw, nodes, message):
     with pytest.raises(ValueError, match=message):
         fused(raw, nodes, [raw.to_buffer(np.ones(3, np.float32))])
+
+
+STARVED = """
+import resource
+import types
+
+import numpy as np
+
+from monel.backends.cpu import _kernels
+
+# Sums of all that was made before: every value lives to the end, in memory of its own.
+nodes = [("mul", (0, 0), 11)]
+for i in range(_kernels.MAX_FUSED_NODES // 2 - 1):
+    nodes.append(("sin", (i + 1,), 11))
+last = len(nodes)
+for i in range(1, last):
+    nodes.append(("add", (len(nodes), i), 11))
+body = types.SimpleNamespace(nodes=tuple(nodes), results=(len(nodes),), reduce=None)
+x = _kernels.from_external(np.ones(4096, np.float32), 11)
+kernel = _kernels.kernel("fused", (11,))
+context = types.SimpleNamespace(dying=0)
+simple = types.SimpleNamespace(nodes=(("mul", (0, 0), 11),), results=(1,), reduce=None)
+kernel(context, simple, x)  # its memory is kept for the result of the next call
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
+try:
+    kernel(context, body, x)
+    print("ran")
+except MemoryError:
+    print("MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+kernel(context, body, x)
+print("again")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+def test_no_memory_to_work_in_is_an_error():
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["MemoryError", "again"]

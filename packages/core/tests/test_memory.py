@@ -92,6 +92,13 @@ def test_reset_peak_memory_gives_zero(counted):
     assert mx.get_peak_memory() == 0
 
 
+def test_the_limit_that_was_set_is_told(counted):
+    old = mx.set_memory_limit(1 << 40)
+    assert mx.get_memory_limit() == 1 << 40
+    mx.set_memory_limit(old)
+    assert mx.get_memory_limit() == old
+
+
 def test_setters_return_the_old_limit(counted):
     old = mx.set_memory_limit(1 << 40)
     assert mx.set_memory_limit(old) == 1 << 40

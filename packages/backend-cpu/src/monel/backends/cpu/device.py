@@ -64,7 +64,12 @@ class CpuBackend(Backend):
 
     def memory(self) -> dict[str, int]:
         counts = _kernels.memory()
-        return {"active": counts["active"], "peak": counts["peak"], "cache": counts["cached"]}
+        return {
+            "active": counts["active"],
+            "peak": counts["peak"],
+            "cache": counts["cached"],
+            "limit": counts["memory_limit"],
+        }
 
     def reset_peak_memory(self) -> None:
         _kernels.reset_peak_memory()
