@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .primitives.elementwise import *
     from .primitives.exponential import *
     from .primitives.fp8 import *
+    from .primitives.hadamard import *
     from .primitives.reduce import *
     from .primitives.scan import *
     from .primitives.sort import *

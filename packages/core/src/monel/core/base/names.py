@@ -86,6 +86,7 @@ PUBLIC = {
         "sigmoid sinh tanh"
     ),
     "primitives.fp8": "from_fp8 to_fp8",
+    "primitives.hadamard": "hadamard_transform",
     "primitives.reduce": "all any max min prod sum",
     "primitives.scan": "cummax cummin cumprod cumsum cumulative_prod cumulative_sum logcumsumexp",
     "primitives.sort": "argpartition argsort partition searchsorted sort topk",
@@ -137,6 +138,7 @@ PRIMITIVES = {
     "primitives.flatten": "flatten part_like unflatten unpad",
     "primitives.fourier": "fft irfft rfft",
     "primitives.fp8": "from_fp8 to_fp8",
+    "primitives.hadamard": "hadamard",
     "primitives.indexing": "gather scatter",
     "primitives.load": "load",
     "primitives.quantized": "affine_dequantize affine_quantize fp_dequantize fp_quantize",
