@@ -1,8 +1,12 @@
 """custom_function and checkpoint: rules, trees, captured arrays, composition."""
 
+import math
+
 import pytest
 
 import monel.core as mx
+from monel.core.graph.capture import trace_program
+from monel.core.primitives.derive import placeholder
 
 
 def sine_times():
@@ -174,3 +178,15 @@ def test_the_wrapped_function_keeps_its_name_and_docstring():
 def test_only_callables_are_wrapped(make):
     with pytest.raises(TypeError, match="callable"):
         make(3)
+
+
+def test_a_batched_checkpoint_stays_one():
+    f = mx.checkpoint(lambda x, y: (mx.sin(x) * y, y + 1))
+    x, y = mx.array([0.5, 1.0]), mx.array(2.0)
+    avals = [x.value.aval, y.value.aval]
+    batch = lambda x, y: tuple(mx.vmap(f, in_axes=(0, None), out_axes=(0, None))(x, y))  # noqa: E731
+    program = trace_program(batch, avals, placeholder)
+    assert [e.primitive.name for e in program.equations] == ["checkpoint"]
+    g = mx.grad(lambda x: mx.vmap(f, in_axes=(0, None))(x, y)[0].sum())
+    assert g(x).tolist() == pytest.approx([2 * math.cos(0.5), 2 * math.cos(1.0)], rel=1e-6)
+    assert mx.vmap(mx.grad(lambda x: f(x, y)[0]))(x).tolist() == g(x).tolist()

@@ -26,6 +26,7 @@ from ..primitives.derive import (
     zeros_like,
 )
 from ..primitives.effects import after
+from . import closures
 from .tracing import (
     Traced,
     batched_program,
@@ -152,7 +153,25 @@ class Checkpoint(Body, name="checkpoint"):
         return self._jvp_of_body(primals, tangents, outputs)
 
     def batch(self, operands: Any, dims: Any) -> Any:
-        return self._batch_of_body(operands, dims)
+        if self.effect:
+            return self._batch_of_body(operands, dims)
+        # The batch is computed again as a whole, too.
+        size = closures.batch_size(operands, dims)
+        mapped = {i for i, d in enumerate(dims) if d is not None}
+        want = closures.reached(self.program, mapped)
+        moved = [
+            x if d is None else closures.in_front(x, d, size)
+            for x, d in zip(operands, dims, strict=True)
+        ]
+        recording = closures.Recording(
+            "checkpoint", lambda xs: closures.spread(self.program, xs, mapped, size, want), [moved]
+        )
+        captured = closures.captured_by(recording)
+        program = recording.close(captured)
+        node = Checkpoint(program, len(program.in_avals), self.outputs, None)
+        made = apply(node, (*[wrap(v) for v in captured], *moved))
+        axes = tuple([0 if w else None for w in want])
+        return made, axes[0] if self.outputs == 1 else axes
 
 
 @core_kernel("custom_function")
