@@ -133,7 +133,8 @@ class Primitive(metaclass=PrimitiveMeta):
       eager: An effect without a result that could be asked for: it runs as soon as it can.
       shape_dependent: Parameters hold a shape.
       elementwise: Element i of the output depends only on element i of the operands.
-      fails: It can fail when it runs, so it remembers the user's line that recorded it.
+      fails: It can fail when it runs, so it remembers the user's line that recorded it. What has an
+        effect is among these: recording asks for effects only there.
       up_to_phase: Outputs that are determined up to signs, or phases: the kit compares magnitudes.
       host: Where a backend has no kernel the host computes, without a warning.
       dtype_operand: The operand whose dtype names the kernel.
@@ -178,7 +179,7 @@ class Primitive(metaclass=PrimitiveMeta):
             cls.name = name
             cls.export_name = export_name or cls.__name__
         cls.fields = _fields_of(cls)
-        cls.fails = cls.fails or cls.host
+        cls.fails = cls.fails or cls.host or cls.effect
         if cls.effect and cls.interned:
             # The evaluation looks for effects among primitives that are not interned only.
             raise TypeError(f"primitive {name!r} has an effect and must not be interned")
@@ -317,12 +318,13 @@ def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -
     first = out[0] if several else out
     dtype = first.dtype
     made = graph.record(primitive, values, first.shape, dtype, first.size, stream, trace)
-    if primitive.fails:
+    fails = primitive.fails
+    if fails:
         made.origin = caller()
     if graph._slots.listeners is not None:
         graph._slots.listeners(made)
     if not several:
-        if primitive.effect:
+        if fails and primitive.effect:
             effects.announce(made)
         return made
     outputs = tuple(
@@ -332,7 +334,7 @@ def record_values(primitive: Any, values: tuple[Any, ...], stream: Any = None) -
         ]
     )
     made.outputs = [ref(output) for output in outputs]
-    if primitive.effect:
+    if fails and primitive.effect:
         effects.announce(made)
     return outputs
 

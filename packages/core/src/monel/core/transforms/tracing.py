@@ -28,7 +28,7 @@ class Traced(Primitive):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.__dict__["outputs"] = len(self.program.outputs)
-        self.__dict__["effect"] = self.program.effect
+        self.__dict__["effect"] = self.__dict__["fails"] = self.program.effect
 
     def abstract(self, *operands: Any) -> Any:
         avals = self.program.out_avals
