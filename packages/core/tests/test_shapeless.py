@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 # Rules that still write down a length: trace or replay is refused, but never wrong.
 REFUSES = {
     "broadcast", "conv", "cummax", "cummin", "cumprod", "det", "gather", "logcumsumexp", "pad",
-    "put_along_axis", "qqmm", "qr", "reshape", "rope", "scatter", "sdpa", "searchsorted",
+    "put_along_axis", "qqmm", "qr", "reshape", "rfft", "rope", "scatter", "sdpa", "searchsorted",
 }  # fmt: skip
 MACHINERY = {"call", "checkpoint", "custom_function", "depends", "identity", "output", "fused"}
 

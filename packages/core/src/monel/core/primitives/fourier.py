@@ -10,6 +10,7 @@ from ..base import dtypes
 from ..base.avals import AbstractArray
 from ..base.errors import AxisError, DTypeError, ShapeError
 from ..graph.primitive import Primitive, Sample, call
+from .arguments import stays_open
 from .convert import cast
 from .create import Iota
 from .flatten import flatten_axes, part, unflatten_axis
@@ -115,6 +116,9 @@ class Rfft(Transform, name="rfft", export_name="RFFT"):
         odd = bool(x.shape[self.axis] % 2)
         weighted = inner_weighted(ct, self.axis, odd, 0.5)
         made = Irfft(axis=self.axis, scaling=self.scaling, odd=odd).bind(weighted)
+        if stays_open(x):
+            # Lengths of both parities have as many entries: a replay at the other is refused.
+            made = call("reshape_like", made, x)
         return cast(made, x.dtype)
 
     def decompose(self, x: Any) -> Any:
