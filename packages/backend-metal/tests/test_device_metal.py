@@ -70,6 +70,26 @@ print(np.abs(got - want).max() < 1e-5)
     assert run(code, MONEL_DEVICE="metal").strip() == "True"
 
 
+def test_numpy_writes_into_the_memory_of_the_array(run):
+    code = """
+import numpy as np
+import monel.core as mx
+a = mx.arange(6).reshape(2, 3) + 0
+mx.eval(a)
+view = np.asarray(a)
+view[0, 1] = 9
+print((a + 1).tolist())
+b = mx.zeros(6, dtype=mx.int32)
+mx.eval(b)
+kept = np.asarray(b)
+del b
+mx.eval([mx.full((6,), i) for i in range(4)])
+print(kept.tolist())
+"""
+    out = run(code, MONEL_DEVICE="metal").splitlines()
+    assert out == ["[[1, 10, 3], [4, 5, 6]]", "[0, 0, 0, 0, 0, 0]"]
+
+
 def test_memory_comes_back_when_arrays_die(run):
     code = """
 import monel.core as mx

@@ -63,6 +63,25 @@ class MetalBackend(Backend):
         assert dense.storage is not None
         return bytes(dense.storage.host()[start : start + buffer.size * dtype.size])
 
+    def host_view(
+        self, buffer: MetalBuffer, shape: tuple[int, ...], dtype: Dtype
+    ) -> memoryview | None:
+        if buffer.storage is None:
+            return None
+        import numpy as np
+
+        self.runtime.synchronize()
+        view: Any = np.ndarray(
+            shape,
+            dtype.numpy,
+            buffer.storage.host(),
+            buffer.offset * dtype.size,
+            [s * dtype.size for s in buffer.strides],
+        )
+        # NumPy calls 64-bit integers "l" where C's long has 64 bits; the contract says "q".
+        seen = {"bfloat16": np.uint16, "int64": np.longlong, "uint64": np.ulonglong}
+        return memoryview(view.view(seen[dtype.name]) if dtype.name in seen else view)
+
     def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
         return self._find(name, dtypes)
 

@@ -6,6 +6,7 @@ result. What fails on the device is raised by the wait that follows, with the op
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -49,9 +50,14 @@ class Storage:
         self.used = 0
 
     def host(self) -> memoryview:
-        """The bytes, writable; whoever writes must have waited for the device."""
-        view: memoryview = self.handle.contents().as_buffer(self.nbytes)
-        return view
+        """The bytes, writable; whoever writes must have waited for the device.
+
+        The memory is not used again while the view lives.
+        """
+        memory = self.handle.contents().as_buffer(self.nbytes)
+        kept = (ctypes.c_char * self.nbytes).from_buffer(memory)
+        kept.storage = self  # type: ignore[attr-defined]
+        return memoryview(kept).cast("B")
 
     def __del__(self) -> None:
         self.runtime.release(self)
