@@ -290,8 +290,17 @@ void where(const void* c, const void* a, const void* b, void* out, int64_t n) {
   }
 }
 
-// Conversion as C's, through int32 or int64 for narrow integers, so that values wrap; bool is "not zero".
+// Conversion through int32, or int64 for unsigned integers of 32 bits and more; narrower ones keep
+// the low bits. bool is "not zero".
 struct Bool { uint8_t value; };
+
+// What is out of range, and nan, gives the lowest number, as x86 has it: C leaves it open.
+template <class To, class From>
+MONEL_OP To truncated(From x) {
+  constexpr From end = sizeof(To) == 4 ? From(2147483648.0) : From(9223372036854775808.0);
+  constexpr To lowest = sizeof(To) == 4 ? To(INT32_MIN) : To(INT64_MIN);
+  return x >= -end && x < end ? static_cast<To>(x) : lowest;
+}
 
 template <class To, class From>
 MONEL_OP To convert(From x) {
@@ -303,10 +312,14 @@ MONEL_OP To convert(From x) {
   else if constexpr (__is_same(To, Bool)) return {static_cast<uint8_t>(x != From(0))};
   else if constexpr (__is_same(To, float16) || __is_same(To, bfloat16)) return narrow<To>(static_cast<float>(x));
   else if constexpr (is_float<From> && !is_float<To> && sizeof(To) < 4)
-    return static_cast<To>(static_cast<int32_t>(x));
-  else if constexpr (is_float<From> && __is_same(To, uint32_t)) return static_cast<To>(static_cast<int64_t>(x));
-  else if constexpr (is_float<From> && __is_same(To, uint64_t))
-    return x < From(0) ? static_cast<To>(static_cast<int64_t>(x)) : static_cast<To>(x);
+    return static_cast<To>(truncated<int32_t>(x));
+  else if constexpr (is_float<From> && __is_same(To, uint32_t)) return static_cast<To>(truncated<int64_t>(x));
+  else if constexpr (is_float<From> && __is_same(To, uint64_t)) {
+    constexpr From half = From(9223372036854775808.0);
+    const bool upper = x >= half && x < 2 * half;
+    return static_cast<To>(truncated<int64_t>(upper ? x - half : x)) ^ (upper ? uint64_t{1} << 63 : 0);
+  }
+  else if constexpr (is_float<From> && (__is_same(To, int32_t) || __is_same(To, int64_t))) return truncated<To>(x);
   else return static_cast<To>(x);
 }
 

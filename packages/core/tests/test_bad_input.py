@@ -665,3 +665,49 @@ def test_an_assignment_that_does_not_fit_leaves_the_array():
 def test_a_stream_is_a_stream_or_a_device(stream):
     with pytest.raises(TypeError, match="stream"):
         mx.add(A, A, stream=stream)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: mx.mean(A, stream=3), "mean"),
+        (lambda: mx.zeros(2, stream=3), "zeros"),
+        (lambda: A.reshape(6, stream=3), "reshape"),
+        (lambda: mx.random.uniform(stream=3), "uniform"),
+        (lambda: mx.synchronize("x"), "synchronize"),
+        (lambda: mx.StreamContext(3), "StreamContext"),
+    ],
+)
+def test_a_wrong_stream_is_refused_by_the_function_that_was_called(call, name):
+    with pytest.raises(TypeError, match=f"^{name}: stream must be"):
+        call()
+
+
+HUGE = 2**70
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: mx.set_memory_limit(HUGE), TypeError, "set_memory_limit"),
+        (lambda: mx.set_cache_limit(HUGE), TypeError, "set_cache_limit"),
+        (lambda: mx.set_wired_limit(HUGE), TypeError, "set_wired_limit"),
+        (lambda: mx.set_printoptions(precision=HUGE), TypeError, "set_printoptions"),
+        (lambda: mx.tile(A, HUGE), OverflowError, "tile"),
+        (lambda: mx.repeat(A, HUGE), OverflowError, "repeat"),
+        (lambda: mx.eye(HUGE), OverflowError, "eye"),
+        (lambda: mx.linspace(0, 1, HUGE), OverflowError, "linspace"),
+        (lambda: mx.take(A, HUGE), IndexError, "^take: index"),
+        (lambda: A + 10**400, ValueError, "add.*too large for float32"),
+        (lambda: mx.conv1d(IMAGE[0], IMAGE[0], stride=HUGE), TypeError, "conv1d.*64 bits"),
+    ],
+)
+def test_integers_beyond_64_bits_are_refused_by_name(call, error, text):
+    with pytest.raises(error, match=text):
+        mx.eval(call())
+
+
+def test_a_slice_may_be_longer_than_64_bits_say():
+    assert V[:HUGE].tolist() == [1, 2, 3]
+    assert V[-HUGE:HUGE:HUGE].tolist() == [1]
+    assert V[::-HUGE].tolist() == [3]

@@ -174,3 +174,12 @@ def test_a_complex_number_is_true_unless_both_parts_are_zero():
     x = mx.array([1j, 2, 0])
     assert x.astype(mx.bool_).tolist() == [True, True, False]
     assert mx.logical_not(x).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("number", [-1, 300, 2**40, 2**70, 0.5, 1j, float("nan"), 0, 0.0, True])
+@pytest.mark.parametrize("name", ["logical_and", "logical_or", "logical_xor"])
+def test_a_number_in_a_logical_function_counts_as_its_truth(name, number):
+    flags = mx.array([0, 3], dtype=mx.uint8)
+    truth = getattr(np, name)(np.array([False, True]), bool(number))
+    assert getattr(mx, name)(flags, number).tolist() == truth.tolist()
+    assert getattr(mx, name)(number, flags).tolist() == truth.tolist()

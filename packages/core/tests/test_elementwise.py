@@ -302,3 +302,27 @@ def test_trunc_goes_towards_zero_and_positive_copies():
     x = mx.array([True, False])
     y = mx.positive(x)
     assert (y.tolist(), y.dtype, y is x) == ([True, False], mx.bool_, False)
+
+
+LOWEST = {"int32": -(2**31), "int64": -(2**63), "uint64": 2**63}
+
+
+@pytest.mark.parametrize("source", [mx.float32, mx.float64])
+@pytest.mark.parametrize(
+    "name", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+)
+def test_what_an_integer_cannot_hold_becomes_the_lowest(name, source):
+    numbers = [float("nan"), float("inf"), float("-inf"), 1e30, -1e30, -2.5, 100.9]
+    made = mx.array(numbers * 9, source).astype(getattr(mx, name)).tolist()
+    bits = 8 * getattr(mx, name).size
+    below = -2 if not name.startswith("u") else 2**bits - 2
+    # Narrow integers keep the low bits of the lowest int32, and uint32 of the lowest int64: 0.
+    assert made == ([LOWEST.get(name, 0)] * 5 + [below, 100]) * 9
+
+
+def test_uint64_holds_what_int64_does_not():
+    assert mx.array([2.0**63, 2.0**64, -1.0], mx.float64).astype(mx.uint64).tolist() == [
+        2**63,
+        2**63,
+        2**64 - 1,
+    ]

@@ -131,3 +131,8 @@ def test_notebooks_show_shape_dtype_and_values_escaped():
     shown = mx.array([1.0, 2.0])._repr_html_()
     assert "float32[2]" in shown
     assert "array([1, 2], dtype=float32)" in shown
+
+
+def test_more_digits_than_there_are_print_zeros():
+    with mx.printoptions(precision=2**31 - 1):
+        assert repr(mx.array(0.5)).startswith("array(0.5000")

@@ -96,3 +96,12 @@ def test_a_traced_array_cannot_be_used_after_its_trace():
     mx.vmap(lambda a: kept.append(a) or a)(mx.ones(3))
     with pytest.raises(ValueError, match="vmap"):
         (kept[0] + 1).item()
+
+
+def test_one_output_may_have_its_axis_in_a_tuple():
+    x = mx.ones((2, 3))
+    assert mx.vmap(lambda x: x * 2, out_axes=(1,))(x).shape == (3, 2)
+    assert mx.vmap(lambda x: (x * 2,), out_axes=(1,))(x)[0].shape == (3, 2)
+    for axes in ([0], (0, 0)):
+        with pytest.raises(ValueError, match="out_axes"):
+            mx.vmap(lambda x: x * 2, out_axes=axes)(x)

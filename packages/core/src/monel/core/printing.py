@@ -23,7 +23,7 @@ class PrintOptions:
     Attributes:
       precision: Digits after the point; -1 for up to 6 significant digits.
     Raises:
-      TypeError: ``precision`` is no int.
+      TypeError: ``precision`` is no int of 32 bits.
     Example:
       >>> import monel.core as mx
       >>> mx.PrintOptions(3)
@@ -39,10 +39,17 @@ class PrintOptions:
         return f"PrintOptions(precision={self.precision})"
 
 
+# What is behind them is 0 in every dtype.
+MOST_DIGITS = 1074
+
+
 def _precision(function: str, precision: Any) -> int:
     if isinstance(precision, bool) or not hasattr(precision, "__index__"):
         raise TypeError(f"{function}: precision must be an int, got {type(precision).__name__}")
-    return int(precision.__index__())
+    digits = int(precision.__index__())
+    if not -(1 << 31) <= digits < 1 << 31:
+        raise TypeError(f"{function}: precision must be an int of 32 bits, got {digits}")
+    return digits
 
 
 _options = PrintOptions(-1)
@@ -54,7 +61,7 @@ def set_printoptions(precision: int = -1) -> None:
     Args:
       precision: Digits after the point; -1: up to 6 significant digits, as in C's ``%g``.
     Raises:
-      TypeError: ``precision`` is no int.
+      TypeError: ``precision`` is no int of 32 bits.
     Example:
       >>> import monel.core as mx
       >>> mx.set_printoptions(precision=2)
@@ -99,7 +106,7 @@ def printoptions(precision: int = -1) -> _PrintOptionsContext:
     """Return a context in which arrays print as ``set_printoptions`` says.
 
     Raises:
-      TypeError: ``precision`` is no int.
+      TypeError: ``precision`` is no int of 32 bits.
     Example:
       >>> import monel.core as mx
       >>> with mx.printoptions(precision=1):
@@ -169,7 +176,8 @@ def _float(number: float) -> str:
     precision = _options.precision
     if precision == -1:
         return f"{number:g}"
-    return f"{number:.{precision if precision >= 0 else 6}f}"
+    digits = min(precision, MOST_DIGITS) if precision >= 0 else 6
+    return f"{number:.{digits}f}"
 
 
 handle.install(repr=format_array)

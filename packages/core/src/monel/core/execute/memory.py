@@ -106,6 +106,8 @@ def _bytes(function: str, limit: Any) -> int:
         raise TypeError(f"{function}: limit must be an int, got {type(limit).__name__}") from None
     if size < 0:
         raise TypeError(f"{function}: limit must not be negative, got {size}")
+    if size >= 1 << 63:
+        raise TypeError(f"{function}: limit must be below 2**63, got {size}")
     return size
 
 
@@ -122,7 +124,7 @@ def set_memory_limit(limit: int) -> int:
     An allocation beyond it frees what is kept for later use, and then fails with MemoryError.
 
     Raises:
-      TypeError: ``limit`` is no int, or negative.
+      TypeError: ``limit`` is no int, negative, or 2**63 and more.
     Example:
       >>> import monel.core as mx
       >>> old = mx.set_memory_limit(1 << 40)
@@ -140,7 +142,7 @@ def set_cache_limit(limit: int) -> int:
     """Set how many unused bytes are kept for later use; return the old limit. 0 keeps none.
 
     Raises:
-      TypeError: ``limit`` is no int, or negative.
+      TypeError: ``limit`` is no int, negative, or 2**63 and more.
     Example:
       >>> import monel.core as mx
       >>> old = mx.set_cache_limit(1 << 20)
@@ -158,7 +160,7 @@ def set_wired_limit(limit: int) -> int:
     """Set how many bytes a GPU keeps resident; return the old limit. It binds on macOS only.
 
     Raises:
-      TypeError: ``limit`` is no int, or negative.
+      TypeError: ``limit`` is no int, negative, or 2**63 and more.
     Example:
       >>> import monel.core as mx
       >>> old = mx.set_wired_limit(1024)

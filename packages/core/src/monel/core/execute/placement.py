@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from typing import Any
@@ -11,7 +12,7 @@ from ..base.devices import Device, DeviceType, Stream, ThreadLocalStream, cpu, g
 from ..base.errors import BackendError, StreamError
 from ..contract.backend import Backend
 from ..graph import value as graph
-from ..graph.doors import Door
+from ..graph.doors import CORE, Door
 from .discovery import plugins
 from .kernels import find_kernel
 
@@ -236,7 +237,24 @@ def to_stream(given: Any) -> Stream:
     if isinstance(given, Device):
         check_device("stream", given)
         return stream_of(given)
-    raise TypeError(f"stream: expected a Stream, Device or DeviceType, got {type(given).__name__}")
+    raise TypeError(
+        f"{_asked_by()}: stream must be a Stream, Device or DeviceType, got {type(given).__name__}"
+    )
+
+
+def _asked_by() -> str:
+    """Return the public function that was called: that of the outermost frame of core.
+
+    Compiled functions have no frame; where only these were called the answer is "stream".
+    """
+    name = "stream"
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(CORE):
+        found = frame.f_code.co_qualname.partition(".")[0]
+        if not found.startswith("_"):
+            name = found
+        frame = frame.f_back
+    return name
 
 
 def set_default_device(device: Device | DeviceType) -> None:

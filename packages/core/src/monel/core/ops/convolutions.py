@@ -28,15 +28,23 @@ __all__ = [
 def _sizes(function: str, name: str, sizes: Any, count: int) -> tuple[int, ...]:
     """Return an int for each of ``count`` spatial axes: one int stands for all."""
     if not isinstance(sizes, tuple | list):
-        return (integer(function, name, sizes),) * count
+        return (_word(function, name, sizes),) * count
     if len(sizes) == 1:
-        return (integer(function, name, sizes[0]),) * count
+        return (_word(function, name, sizes[0]),) * count
     if len(sizes) != count:
         raise ShapeError(
             f"{function}: Invalid {name} {tuple(sizes)} for {count}D convolution; give one int or "
             f"{count}"
         )
-    return tuple([integer(function, name, n) for n in sizes])
+    return tuple([_word(function, name, n) for n in sizes])
+
+
+def _word(function: str, name: str, given: Any) -> int:
+    """Return an int that kernels can take."""
+    number = integer(function, name, given)
+    if number.bit_length() > 63:
+        raise TypeError(f"{function}: {name} must be an int of 64 bits, got {number}")
+    return number
 
 
 def _positive(function: str, name: str, sizes: tuple[int, ...]) -> None:

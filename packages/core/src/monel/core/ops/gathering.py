@@ -44,7 +44,7 @@ def take(a: Any, /, indices: Any, axis: int | None = None, *, stream: Any = None
         place = canonical_axis("take", axis, x)
     n = x.shape[place]
     if hasattr(indices, "__index__") and not hasattr(indices, "shape"):
-        index = check_static(indices.__index__(), place, n)
+        index = check_static(indices.__index__(), place, n, "take")
         return Select(place, index).bind(x, stream=stream)
     picked = as_index(operand("take", indices), "take")
     if picked.size and not n:

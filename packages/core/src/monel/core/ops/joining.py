@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..base.avals import check_shape
 from ..base.errors import ShapeError
 from ..graph.handle import array, wrap
 from ..primitives.arguments import (
@@ -222,6 +223,7 @@ def tile(a: Any, reps: Any, /, *, stream: Any = None) -> array:
             x = Concatenate(axis).bind(*[x] * n, stream=stream) if n > 1 else x
         return x
     pairs = [d for n, m in zip(counts, shape, strict=True) for d in (n, m)]
+    check_shape("tile", tuple(pairs))
     ones = [d for m in shape for d in (1, m)]
     blocks = Reshape(tuple(ones)).bind(x, stream=stream)
     whole = Broadcast(tuple(pairs)).bind(blocks, stream=stream)
@@ -260,6 +262,7 @@ def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = N
     if count and stays_open(x):
         copies = Concatenate(place + 1).bind(*[entries] * count, stream=stream)
         return flatten_axes(copies, place, place + 1, stream)
+    check_shape("repeat", (*before, count, *after))
     whole = Broadcast((*before, count, *after)).bind(entries, stream=stream)
     shape = (*x.shape[:place], x.shape[place] * count, *after)
     return Reshape(shape).bind(whole, stream=stream)

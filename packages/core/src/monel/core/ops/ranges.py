@@ -7,6 +7,7 @@ import operator
 from typing import Any
 
 from ..base import dtypes
+from ..base.avals import check_shape
 from ..base.dtypes import Dtype, float32
 from ..base.errors import DTypeError, ShapeError
 from ..graph.handle import array, wrap
@@ -153,6 +154,7 @@ def linspace(
     if count < 0:
         raise ShapeError(f"linspace: number of samples, {count}, must be non-negative")
     kind = dtype_or("linspace", dtype, float32)
+    check_shape("linspace", (count,), 8)
     wide = dtypes.float64 if kind is dtypes.float64 else float32
     first, last = _filled_scalar(start, wide), _filled_scalar(stop, wide)
     parts = max(count - 1 if endpoint else count, 1)
@@ -202,6 +204,7 @@ def eye(
     if rows < 0 or columns < 0:
         raise ShapeError(f"eye: N and M must be positive integers, got {rows} and {columns}")
     kind = dtype_or("eye", dtype, float32)
+    check_shape("eye", (rows, columns), 8)
     return cast(grid("equal", rows, columns, integer("eye", "k", k), stream), kind, stream)
 
 

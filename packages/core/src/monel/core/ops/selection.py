@@ -92,11 +92,11 @@ def entries_of(x: Any, index: Any) -> list[Any]:
     return items
 
 
-def check_static(index: int, axis: int, n: int) -> int:
+def check_static(index: int, axis: int, n: int, function: str = "array index") -> int:
     """Return ``index`` counted from the start; OutOfBoundsError if the axis has no such entry."""
     if not -n <= index < n:
         raise OutOfBoundsError(
-            f"array index: index {index} is out of bounds for axis {axis} with size {n}"
+            f"{function}: index {index} is out of bounds for axis {axis} with size {n}"
         )
     return index + n if index < 0 else index
 
@@ -106,6 +106,7 @@ def bounds(entry: slice, n: int) -> tuple[int, int, int]:
     if entry == ALL:
         return 0, n, 1
     start, stop, step = entry.indices(n)
+    step = max(min(step, n or 1), -(n or 1))  # a longer one meets the first element only, too
     return (start, stop, step) if len(range(start, stop, step)) else (0, 0, 1)
 
 

@@ -373,6 +373,11 @@ def greater_equal(a: Any, b: Any, stream: Any = None) -> array:
     return binary(_GREATER_EQUAL, "greater_equal", "compare", a, b, stream)
 
 
+def _truth(x: Any) -> Any:
+    """Return a Python number as a bool: its dtype does not matter, nor whether it fits one."""
+    return bool(x) if isinstance(x, int | float | complex) else x
+
+
 def logical_and(a: Any, b: Any, /, *, stream: Any = None) -> array:
     """Return whether both are not zero.
 
@@ -388,7 +393,7 @@ def logical_and(a: Any, b: Any, /, *, stream: Any = None) -> array:
       >>> mx.logical_and(mx.array([True, False]), True)
       array([True, False], dtype=bool)
     """
-    return binary(_LOGICAL_AND, "logical_and", "bool", a, b, stream)
+    return binary(_LOGICAL_AND, "logical_and", "bool", _truth(a), _truth(b), stream)
 
 
 def logical_or(a: Any, b: Any, /, *, stream: Any = None) -> array:
@@ -406,7 +411,7 @@ def logical_or(a: Any, b: Any, /, *, stream: Any = None) -> array:
       >>> mx.logical_or(mx.array([True, False]), False)
       array([True, False], dtype=bool)
     """
-    return binary(_LOGICAL_OR, "logical_or", "bool", a, b, stream)
+    return binary(_LOGICAL_OR, "logical_or", "bool", _truth(a), _truth(b), stream)
 
 
 def logical_xor(a: Any, b: Any, /, *, stream: Any = None) -> array:
@@ -425,7 +430,7 @@ def logical_xor(a: Any, b: Any, /, *, stream: Any = None) -> array:
       array([False, True], dtype=bool)
     """
     with speaking_as("logical_xor"):
-        return binary(_NOT_EQUAL, "logical_xor", "bool", a, b, stream)
+        return binary(_NOT_EQUAL, "logical_xor", "bool", _truth(a), _truth(b), stream)
 
 
 def logical_not(a: Any, /, *, stream: Any = None) -> array:

@@ -54,11 +54,22 @@ class Cast(Elementwise, name="cast", export_name="AsType"):
 
 
 def _float_to_integer(x: Any, dtype: Dtype) -> Any:
-    """Truncate through int64, so that what is out of range wraps instead of being undefined."""
+    """Truncate through int32, or int64 where that is meant; what is out of range gives its lowest.
+
+    uint32 and uint64 go through int64, but uint64 holds what is below 2**64; narrower integers keep
+    the low bits. C leaves all this open; it is what x86 does.
+    """
     import numpy as np
 
     wide = np.asarray(x, dtype=np.float64)
-    return wide.astype(np.uint64 if dtype.name == "uint64" else np.int64).astype(dtype.numpy)
+    through = np.int32 if dtype.size < 4 or dtype.name == "int32" else np.int64
+    end = 2.0 ** (8 * np.dtype(through).itemsize - 1)
+    inside = (wide >= -end) & (wide < end)
+    made = np.where(inside, wide, -end).astype(through).astype(dtype.numpy)
+    if dtype.name == "uint64":
+        upper = (wide >= end) & (wide < 2 * end)
+        made = np.where(upper, np.where(upper, wide, 0).astype(np.uint64), made)
+    return made
 
 
 def cast(x: Any, dtype: Dtype, stream: Any = None) -> Any:
@@ -174,6 +185,9 @@ def astype(
     a: Any, dtype: Dtype, /, *, copy: bool = True, device: Any = None, stream: Any = None
 ) -> array:
     """Return ``a`` converted to ``dtype`` by C's rules; to bool: whether not zero.
+
+    A floating number that an integer dtype cannot hold, nan included, gives the lowest of int32 (of
+    int64 for int64, uint32 and uint64), of which narrower dtypes keep the low bits.
 
     Args:
       a: Array of any shape and dtype.

@@ -134,8 +134,15 @@ def scalar_constant(function: str, number: Any, dtype: Dtype) -> Any:
         high = (1 << (8 * dtype.size - dtype.signed)) - 1
         if not low <= number <= high:
             raise DTypeError(f"{function}: Converting {number} to {dtype.name} would overflow")
+    elif isinstance(number, int) and number.bit_length() > _FLOAT_BITS:
+        raise DTypeError(
+            f"{function}: an integer of {number.bit_length()} bits is too large for {dtype.name}"
+        )
     return constant(pack([number], dtype), (), dtype)
 
+
+# An int of more bits is more than the greatest Python float.
+_FLOAT_BITS = 1024
 
 _PACK_FORMATS = {"bool": "?", "complex64": "f"}
 

@@ -45,18 +45,21 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
         if axes is None or isinstance(axes, bool | float | str):
             raise TypeError(f"vmap: {what} must be an int or a tree of ints and None, got {axes!r}")
 
+    # One output may have its axis in a tuple of one.
+    lone = out_axes[0] if isinstance(out_axes, tuple) and len(out_axes) == 1 else out_axes
+
     def vectorised(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise TypeError(
                 f"vmap: keyword arguments are not supported, got {', '.join(sorted(kwargs))}; "
                 f"pass them by position or bind them with functools.partial"
             )
-        return _vectorise(fun, args, in_axes, out_axes)
+        return _vectorise(fun, args, in_axes, out_axes, lone)
 
     return functools.wraps(fun, updated=())(vectorised) if hasattr(fun, "__name__") else vectorised
 
 
-def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any) -> Any:
+def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any, lone: Any) -> Any:
     leaves: list[Any] = []
     flatten(args, array, leaves)
     axes = _leaf_axes("in_axes", args, in_axes)
@@ -80,7 +83,7 @@ def _vectorise(fun: Any, args: tuple[Any, ...], in_axes: Any, out_axes: Any) -> 
         result = call_swapped(fun, args, {}, replace)
         outputs: list[Any] = []
         out_structure = flatten(result, array, outputs)
-        out = _leaf_axes("out_axes", result, out_axes)
+        out = _leaf_axes("out_axes", result, lone if type(result) is array else out_axes)
         values = [o.value for o in outputs]
         pairs = batched_with_effects(values, inputs, arrays, mapped, take_effects(trace))
     placed = [
