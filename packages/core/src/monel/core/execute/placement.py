@@ -248,7 +248,7 @@ def _asked_by() -> str:
     Compiled functions have no frame; where only these were called the answer is "stream".
     """
     name = "stream"
-    frame = sys._getframe(2)
+    frame: Any = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(CORE):
         found = frame.f_code.co_qualname.partition(".")[0]
         if not found.startswith("_"):
