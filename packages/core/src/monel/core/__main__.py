@@ -26,7 +26,7 @@ def describe_plugins() -> list[dict[str, Any]]:
             "api": int(plugin.group.rpartition("v")[2]),
             "backends": plugin.backends,
             "formats": plugin.formats,
-            "status": plugin.error or "ok",
+            "status": plugin.error or "; ".join(plugin.conflicts) or "ok",
         }
         for plugin in found.found
     ]
@@ -65,7 +65,7 @@ def checks() -> list[tuple[str, Callable[[], str]]]:
     rows: list[tuple[str, Callable[[], str]]] = [("plugins", check_plugins)]
     for name in found.by_priority():
         rows.append((f"backend {name}", _bound(check_backend, name)))
-    for group in found.manager.hook.monel_doctor():
+    for _, group in found.ask("monel_doctor"):
         rows.extend(group)
     return rows
 

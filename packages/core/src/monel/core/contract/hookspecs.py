@@ -29,8 +29,12 @@ def monel_backends() -> list[BackendSpec]:  # type: ignore[empty-body]
 def monel_kernels(backend: str) -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Return kernels for another plugin's backend, by name of primitive.
 
-    Called once for each backend that is loaded. A name that the backend has already is refused
-    unless the callable has a true attribute ``override``.
+    Called once for each backend that is loaded, its own plugins' included. A kernel is called as
+    ``kernel(ctx, p, *operands)`` on contiguous operands (``strided`` and ``broadcasts`` as true
+    attributes of the callable ask for them as they are), and may return NotImplemented: then the
+    backend's own takes it, or it is decomposed. A name that the backend has already is refused
+    unless the callable has a true attribute ``override``; of two plugins the first in alphabetical
+    order is taken. What is refused is shown by ``python -m monel.core plugins``.
     """
 
 
@@ -38,7 +42,8 @@ def monel_kernels(backend: str) -> dict[str, Callable[..., Any]]:  # type: ignor
 def monel_primitives() -> list[type]:  # type: ignore[empty-body]
     """Return third-party primitives, named ``vendor::op``, each with ``decompose``.
 
-    Called once, at the first look-up of plugins; defining the classes registers them.
+    Called once, at the first look-up of plugins; defining the classes registers them. Of two
+    plugins that declare one name the first in alphabetical order has it.
     """
 
 

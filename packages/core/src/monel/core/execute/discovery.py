@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+from ..base.dtypes import DTYPES
 from ..base.errors import BackendError
 from ..contract.backend import API_VERSION, Backend, BackendSpec
+from ..graph.primitive import REGISTRY, Primitive
 from . import probe
 
 GROUPS = tuple(f"monel.plugins.v{n}" for n in range(API_VERSION, max(API_VERSION - 2, 0), -1))
@@ -24,6 +27,7 @@ class Plugin:
       group: The entry-point group, which names the contract's version.
       backends, formats: Names that it declared.
       error: Why it is not usable, or None.
+      conflicts: What of it was left out, and why; the rest of it is used.
     """
 
     def __init__(self, key: str, distribution: str, version: str, group: str) -> None:
@@ -34,6 +38,7 @@ class Plugin:
         self.backends: list[str] = []
         self.formats: list[str] = []
         self.error: str | None = None
+        self.conflicts: list[str] = []
 
 
 class Plugins:
@@ -50,6 +55,8 @@ class Plugins:
         self.specs: dict[str, BackendSpec] = {}
         self.formats: list[Any] = []
         self.broken: dict[str, str] = {}
+        self.primitives: dict[str, tuple[str, type]] = {}
+        self.kernels: dict[str, dict[str, tuple[Any, bool]]] = {}
         self._loaded: dict[str, Backend] = {}
         self._lock = threading.RLock()
         for plugin, point in self._entry_points():
@@ -104,15 +111,64 @@ class Plugins:
             plugin.backends.append(spec.name)
         for spec in backends:
             self._check_spec(plugin, spec)
-        _declared(module, "monel_primitives")
+        self._claim_primitives(plugin, _declared(module, "monel_primitives"))
         formats = _declared(module, "monel_formats")
         for spec in backends:
             self.specs[spec.name] = spec
             self.broken.pop(spec.name, None)
         for fmt in formats:
             plugin.formats.append(fmt.name)
-            if all(known.name != fmt.name for known in self.formats):
+            if any(known.name == fmt.name for known in self.formats):
+                plugin.conflicts.append(f"the format {fmt.name!r} is another plugin's already")
+            else:
                 self.formats.append(fmt)
+
+    def _claim_primitives(self, plugin: Plugin, classes: list[Any]) -> None:
+        """Give each ``vendor::op`` to the first plugin that declares it."""
+        for cls in classes:
+            if not (isinstance(cls, type) and issubclass(cls, Primitive)):
+                raise BackendError(f"monel_primitives returned {cls!r}, which is no Primitive")
+            if "::" not in cls.name or cls.decompose is None:
+                raise BackendError(
+                    f"the primitive {cls.name!r} must be named vendor::op and have decompose"
+                )
+            owner, first = self.primitives.setdefault(cls.name, (plugin.key, cls))
+            if first is not cls:
+                REGISTRY[cls.name] = first
+                plugin.conflicts.append(f"the primitive {cls.name!r} belongs to {owner} already")
+
+    def ask(self, hook: str, *arguments: Any) -> Iterator[tuple[Plugin, list[Any] | Any]]:
+        """Yield what ``hook`` of each usable plugin answers; one that raises is recorded."""
+        for plugin in self.found:
+            module = self.manager.get_plugin(plugin.key)
+            function = getattr(module, hook, None)
+            if plugin.error is not None or function is None:
+                continue
+            try:
+                answer = function(*arguments)
+            except (Exception, SystemExit) as error:
+                plugin.conflicts.append(f"{hook} raised {error!r}")
+                continue
+            if answer is not None:
+                yield plugin, answer
+
+    def _add_kernels(self, name: str, backend: Backend) -> None:
+        """Collect what other plugins' ``monel_kernels`` give for a backend that was loaded."""
+        added = self.kernels.setdefault(name, {})
+        for plugin, kernels in self.ask("monel_kernels", name):
+            for primitive, function in dict(kernels).items():
+                override = bool(getattr(function, "override", False))
+                reason = None
+                if primitive not in REGISTRY:
+                    reason = "there is no such primitive"
+                elif primitive in added:
+                    reason = "another plugin has given one already"
+                elif not override and _has_kernel(backend, primitive):
+                    reason = "the backend has one; a replacement needs override = True"
+                if reason is None:
+                    added[primitive] = (function, override)
+                else:
+                    plugin.conflicts.append(f"its kernel {primitive!r} for {name!r}: {reason}")
 
     def _check_spec(self, plugin: Plugin, spec: BackendSpec) -> None:
         family = plugin.distribution.replace("_", "-").lower()
@@ -189,12 +245,18 @@ class Plugins:
             reason = f"{error!r}"
             self.broken[name] = reason
             raise BackendError(f"backend {name!r} failed to load ({reason})") from error
+        self._add_kernels(name, backend)
         return backend
 
     def by_priority(self, kind: str | None = None) -> list[str]:
         """Return the names of declared backends that have a ``kind`` of device, best first."""
         names = [n for n, s in self.specs.items() if kind is None or kind in s.kinds]
         return sorted(names, key=lambda n: (-self.specs[n].priority, n))
+
+
+def _has_kernel(backend: Backend, primitive: str) -> bool:
+    """Whether a backend has a kernel for ``primitive`` at any dtype."""
+    return any(backend.kernel(primitive, (d,) * n) is not None for d in DTYPES for n in (1, 2, 3))
 
 
 def _declared(module: Any, hook: str) -> list[Any]:

@@ -24,6 +24,11 @@ def fallback(policy: str) -> str:
 
     Raises:
       ValueError: ``policy`` is none of the three.
+    Example:
+      >>> import monel.core as mx
+      >>> old = mx.fallback("error")
+      >>> mx.fallback(old)
+      'error'
     """
     global _policy
     if policy not in _POLICIES:
@@ -42,7 +47,13 @@ def current_policy() -> str:
 
 
 def fallback_report() -> list[dict[str, Any]]:
-    """Return what ran on the host instead of its device: primitive, device, calls, bytes moved."""
+    """Return what ran on the host instead of its device: primitive, device, calls, bytes moved.
+
+    Example:
+      >>> import monel.core as mx
+      >>> [row for row in mx.fallback_report() if row["calls"] < 1]
+      []
+    """
     return [
         {"primitive": name, "device": device, **counts}
         for (name, device), counts in sorted(_report.items())

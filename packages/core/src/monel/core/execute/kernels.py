@@ -8,11 +8,13 @@ from weakref import WeakKeyDictionary
 
 from ..base.errors import DTypeError, OutOfBoundsError, TraceError
 from ..base.program import Program
+from ..contract.backend import AdaptedKernel
 from ..graph import value as graph
 from ..graph.capture import trace_program
 from ..graph.origin import described
 from ..graph.primitive import REGISTRY
 from ..primitives.derive import placeholder
+from .discovery import plugins
 
 # Primitives that core runs itself on any backend: class name -> kernel maker (target) -> kernel.
 CORE_KERNELS: dict[str, Callable[[graph.Target], Callable[..., Any]]] = {}
@@ -82,7 +84,30 @@ def kernel_for(target: graph.Target, primitive: Any, dtypes: Any) -> Callable[..
     make = CORE_KERNELS.get(primitive.name)
     if make is not None:
         return make(target)
-    return target.backend.kernel(primitive.name, dtypes) or decline
+    own = target.backend.kernel(primitive.name, dtypes)
+    given = plugins().kernels.get(target.backend.name, {}).get(primitive.name)
+    if given is None or (own is not None and not given[1]):
+        return own or decline
+    return GivenKernel(given[0], own)
+
+
+class GivenKernel(AdaptedKernel):
+    """Another plugin's kernel; what it declines is the backend's own, where there is one."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, function: Any, own: Any) -> None:
+        strided, broadcasts = (getattr(function, n, False) for n in ("strided", "broadcasts"))
+        super().__init__(function, "value", bool(strided), bool(broadcasts), False)
+        self.own = own
+
+    def run(self, ctx: Any, p: Any, buffers: Any, avals: Any, out: Any) -> Any:
+        made = super().run(ctx, p, buffers, avals, out)
+        if made is not NotImplemented or self.own is None:
+            return made
+        if isinstance(self.own, AdaptedKernel):
+            return self.own.run(ctx, p, buffers, avals, out)
+        return self.own(ctx, p, *buffers)
 
 
 def expansion_for(target: graph.Target) -> Callable[[Any, Any], Program | None]:

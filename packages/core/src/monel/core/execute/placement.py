@@ -80,9 +80,11 @@ def _choose() -> Device:
         return parse_device(wanted)
     found = plugins()
     candidates = found.by_priority()
-    selected = found.manager.hook.monel_select_device(candidates=candidates)
-    if selected is not None:
-        return parse_device(selected)
+    for plugin, selected in found.ask("monel_select_device", candidates):
+        try:
+            return parse_device(str(selected))
+        except BackendError as error:
+            plugin.conflicts.append(f"monel_select_device chose {selected!r}: {error}")
     for name in candidates:
         try:
             found.probed(name)

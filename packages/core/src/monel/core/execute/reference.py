@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..contract.backend import API_VERSION, Backend, BackendSpec
 from ..contract.hookspecs import hookimpl
+from ..graph.primitive import REGISTRY, Primitive
 from .host import run_reference
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class ReferenceBackend(Backend):
         return memoryview(buffer.view(seen[dtype.name]) if dtype.name in seen else buffer)
 
     def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
-        return run_reference
+        cls = REGISTRY.get(name)
+        # A vendor's primitive may have no definition by NumPy: it decomposes.
+        defined = cls is None or cls.reference is not Primitive.reference
+        return run_reference if defined else None
 
     def item(self, buffer: Any, dtype: Dtype) -> Any:
         return buffer.item()
