@@ -8,6 +8,7 @@ from typing import Any
 
 from ..base.errors import MissingKernelError
 from ..graph import value as graph
+from ..graph.origin import user_frame
 from .host import run_reference
 
 __all__ = ["fallback", "fallback_report"]
@@ -95,4 +96,16 @@ def _count(primitive: Any, device: str, avals: Any, moved: int) -> None:
     counts["calls"] += 1
     counts["bytes"] += moved
     if first and policy == "warn":
-        warnings.warn(f"{text}; it runs on the host, moving {moved} bytes a call", stacklevel=3)
+        _warn(f"{text}; it runs on the host, moving {moved} bytes a call")
+
+
+def _warn(text: str) -> None:
+    """Warn at the line of the user's code that asked for the evaluation."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(text, stacklevel=3)
+    else:
+        module = frame.f_globals.get("__name__")
+        warnings.warn_explicit(
+            text, UserWarning, frame.f_code.co_filename, frame.f_lineno, module=module
+        )

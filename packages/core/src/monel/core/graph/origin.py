@@ -11,11 +11,17 @@ _OURS = __package__.partition(".")[0] + "."
 Origin = tuple[CodeType, int]
 
 
-def caller() -> Origin | None:
-    """Return code and instruction of the innermost frame outside of monel."""
+def user_frame() -> FrameType | None:
+    """Return the innermost frame outside of monel."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         frame = frame.f_back
+    return frame
+
+
+def caller() -> Origin | None:
+    """Return code and instruction of the innermost frame outside of monel."""
+    frame = user_frame()
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
