@@ -282,6 +282,21 @@ PRODUCTS = [
     ("conv_general", lambda f: f(IMAGE, IMAGE, flip="yes"), TypeError),
 ]
 
+PACKED = mx.quantize(mx.ones((4, 64)))
+QUANTIZED = [
+    ("quantize", lambda f: f([1.0]), OperandError),
+    ("quantize", lambda f: f(mx.ones((4, 63))), ShapeError),
+    ("quantize", lambda f: f(mx.ones((4, 64)), bits=7), ValueError),
+    ("quantize", lambda f: f(mx.ones((4, 64)), mode="none"), ValueError),
+    ("dequantize", lambda f: f(A, A, A), DTypeError),
+    ("quantized_matmul", lambda f: f(mx.ones((2, 65)), *PACKED), ShapeError),
+    ("gather_qmm", lambda f: f(mx.ones((2, 65)), *PACKED), ShapeError),
+    ("qqmm", lambda f: f(mx.ones((2, 64)), PACKED[0]), ValueError),
+    ("to_fp8", lambda f: f([1.0]), OperandError),
+    ("from_fp8", lambda f: f(A), DTypeError),
+    ("hadamard_transform", lambda f: f(mx.ones(7)), ShapeError),
+]
+
 MADE = [
     ("array", lambda f: f([[1, 2], [3]]), ValueError),
     ("array", lambda f: f("text"), ValueError),
@@ -520,6 +535,7 @@ ROWS = [
     *SHAPES,
     *INDICES,
     *PRODUCTS,
+    *QUANTIZED,
     *MADE,
     *TRANSFORMS,
     *SURROUNDINGS,

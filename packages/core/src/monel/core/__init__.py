@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     # packages/core/tools/names.py, says the same at run time.
     from . import cuda, distributed, fast, fft, linalg, metal, random
     from .construct import *
-    from .debug import *
+    from .debugging import *
     from .execute.evaluation import *
     from .execute.fallback import *
     from .execute.memory import *
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .primitives.trigonometric import *
     from .primitives.unary import *
     from .printing import *
-    from .profile import *
+    from .profiling import *
     from .transforms.compile import *
     from .transforms.cond import *
     from .transforms.custom import *

@@ -15,7 +15,7 @@ PUBLIC = {
     ),
     "constants": "e euler_gamma inf nan newaxis pi",
     "construct": "ArrayLike array",
-    "debug": "debug",
+    "debugging": "debug",
     "execute.evaluation": "async_eval eval",
     "execute.fallback": "fallback fallback_report",
     "execute.memory": (
@@ -96,7 +96,7 @@ PUBLIC = {
         "abs ceil conj conjugate floor imag negative real reciprocal round rsqrt sign sqrt square"
     ),
     "printing": "PrintOptions get_printoptions printoptions set_printoptions",
-    "profile": "profile",
+    "profiling": "profile",
     "transforms.compile": "compile disable_compile enable_compile",
     "transforms.cond": "cond",
     "transforms.custom": "checkpoint custom_function",

@@ -1,2 +1,5 @@
 cdef class Exporter:
     pass
+
+
+cpdef untrack(object value)

@@ -3,6 +3,9 @@
 from cpython.buffer cimport PyObject_GetBuffer
 from cpython.ref cimport Py_DECREF
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object)
+
 
 cdef class Exporter:
     def __getbuffer__(self, Py_buffer* buffer, int flags):
@@ -13,3 +16,8 @@ cdef class Exporter:
 
     def __releasebuffer__(self, Py_buffer* buffer):
         """Nothing is held here: the memoryview that was asked for has its own release."""
+
+
+cpdef untrack(object value):
+    """Tell the garbage collector that ``value`` is in no cycle."""
+    PyObject_GC_UnTrack(value)

@@ -1,7 +1,7 @@
 cimport cython
 
 from monel.core.graph cimport value as graph
-from monel.core.graph.exporter cimport Exporter
+from monel.core.graph.exporter cimport Exporter, untrack
 from monel.core.base.devices cimport Stream
 from monel.core.graph.value cimport Target, Trace, Value
 
@@ -22,6 +22,8 @@ cdef class Upper:
 
 
 cdef list _selections
+cdef list _rests
+cdef Py_ssize_t _LARGEST_TABLE
 
 
 cdef class array(Exporter):
@@ -30,13 +32,16 @@ cdef class array(Exporter):
 
 
 
-@cython.locals(table=dict, value=Value, shape=tuple, size=cython.longlong)
+@cython.locals(table=list)
+cpdef object selection(Py_ssize_t axis, Py_ssize_t index)
+
+@cython.locals(table=list, value=Value, shape=tuple, rest=tuple, last=tuple, length=Py_ssize_t)
 cpdef array select(array a, Py_ssize_t axis, Py_ssize_t index)
 
 @cython.locals(stream=Stream, operands=tuple, trace=Trace, made=Value, handle=array)
 cpdef array record_view(object primitive, Value value, tuple shape, long long size)
 
-@cython.locals(target=Target, table=dict, made=Value)
+@cython.locals(target=Target, table=dict, made=Value, code=cython.longlong)
 cdef Value _view_now(object primitive, Value value, tuple shape, long long size, Stream stream)
 
 @cython.locals(handle=array)

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import value as graph
 from .doors import Door
-from .exporter import Exporter
+from .exporter import Exporter, untrack
 
 __all__ = ["array"]
 
@@ -227,26 +227,39 @@ class ArrayIterator:
         return select(self._array, 0, index)
 
 
-# Primitives that pick one entry, by index in a table for each axis (NumPy, too, stops at 64): one
-# look-up where interning costs several.
-_selections: list = [{} for _ in range(64)]
+# For each axis (NumPy, too, stops at 64): the primitives that pick an entry, by its index, and the
+# last shape that lost the axis with what was left. Loops take many entries of one array.
+_selections: list = [[] for _ in range(64)]
+_rests: list = [((), ()) for _ in range(64)]
 _LARGEST_TABLE = 65_536
+
+
+def selection(axis: int, index: int) -> Any:
+    """Return the primitive that picks entry ``index`` of ``axis``, and remember it."""
+    primitive = upper.selection(axis, index)
+    if index < _LARGEST_TABLE:
+        table = _selections[axis]
+        table.extend([None] * (index + 1 - len(table)))
+        table[index] = primitive
+    return primitive
 
 
 def select(a: array, axis: int, index: int) -> array:
     """Return the entry at ``index``, which has been checked, of ``axis``; the axis disappears."""
     value = a.value
-    table = _selections[axis]
-    primitive = table.get(index)
-    if primitive is None:
-        primitive = upper.selection(axis, index)
-        if len(table) >= _LARGEST_TABLE:
-            table.clear()
-        table[index] = primitive
     shape = value.shape
-    size = value.size // shape[axis]
-    shape = shape[1:] if axis == 0 else shape[:axis] + shape[axis + 1 :]
-    return record_view(primitive, value, shape, size)
+    table = _selections[axis]
+    primitive = table[index] if index < len(table) else None
+    if primitive is None:
+        primitive = selection(axis, index)
+    last = _rests[axis]
+    if last[0] is shape:
+        rest = last[1]
+    else:
+        rest = shape[:axis] + shape[axis + 1 :]
+        _rests[axis] = (shape, rest)
+    length = shape[axis]
+    return record_view(primitive, value, rest, value.size // length)
 
 
 def record_view(primitive: Any, value: Any, shape: tuple[int, ...], size: int) -> array:
@@ -280,15 +293,24 @@ def _view_now(primitive: Any, value: Any, shape: tuple, size: int, stream: Any) 
     target = stream.target
     if target is None or not target.views or value.stream.target is not target:
         return None
-    table = target.kernels.get(type(primitive))
-    kernel = None if table is None else table.get(16 + value.dtype.code)
-    if kernel is None:
-        return None
+    code = value.dtype.code
+    if type(primitive) is target.view_type and code == target.view_code:
+        kernel = target.view_kernel
+    else:
+        table = target.kernels.get(type(primitive))
+        kernel = None if table is None else table.get(16 + code)
+        if kernel is None:
+            return None
+        target.view_code = code
+        target.view_kernel = kernel
+        target.view_type = type(primitive)
     buffer = kernel(target.context, primitive, value.buffer)
     if buffer is NotImplemented:
         return None
     made = graph.record(primitive, (), shape, value.dtype, size, stream, None)
     made.buffer = buffer
+    # It has no operands and never will: the collector need not visit it.
+    untrack(made)
     return made
 
 

@@ -82,6 +82,9 @@ cdef class Target:
     cdef public object last_kernel
     cdef public object roots
     cdef public object stream
+    cdef public long long view_code
+    cdef public object view_kernel
+    cdef public object view_type
     cdef public bint views
     cdef object __weakref__
 

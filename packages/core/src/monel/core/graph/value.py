@@ -317,6 +317,7 @@ class Target:
       stream: A stream that resolved to this target.
       views: Whether the backend's memory has views, so that one costs nothing.
       last_primitive, last_key, last_kernel: The latest look-up.
+      view_type, view_code, view_kernel: The latest look-up of a view's kernel, by class and dtype.
       find: (primitive, operands) -> kernel, at the first use of each (class, dtypes).
     """
 
@@ -332,6 +333,9 @@ class Target:
         "last_primitive",
         "roots",
         "stream",
+        "view_code",
+        "view_kernel",
+        "view_type",
         "views",
     )
 
@@ -347,6 +351,9 @@ class Target:
         self.last_primitive: Any = None
         self.last_key = 0
         self.last_kernel: Any = None
+        self.view_type: Any = None
+        self.view_code = 0
+        self.view_kernel: Any = None
         self.context: Any = Context(self, 0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
-from .debug import watch
+from .debugging import watch
 
 __all__ = ["profile"]
 
