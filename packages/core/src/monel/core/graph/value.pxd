@@ -126,4 +126,4 @@ cdef Context _donating(Value value, tuple operands, Target target)
 @cython.locals(table=dict)
 cdef object _look_up(Target target, object primitive, long long key, Value value, tuple operands)
 
-cdef finish(Value value, object result, bint keep)
+cpdef finish(Value value, object result, bint keep)
