@@ -43,7 +43,8 @@ View broadcast_view(const Buffer* b, int rank, const int64_t* shape) {
 
 namespace {
 
-constexpr int64_t kWorth = 32768;  // additions that are worth releasing the GIL
+constexpr int64_t kWorth = 32768;    // additions that are worth releasing the GIL
+constexpr int64_t kShortLine = 256;  // elements of a line that is worth no plan
 
 PyObject* as_object(Buffer* b) { return reinterpret_cast<PyObject*>(b); }
 
@@ -122,6 +123,21 @@ PyObject* run_binary(const Kernel& k, PyObject* ctx, PyObject*, Buffer* const* i
                itemsize(result));
       return as_object(out);
     }
+  }
+  if (x->rank == 1 && same_shape(x, y) && x->size <= kShortLine && item <= 8) {
+    // Short lines, a column of a matrix say: packed on the stack, without a plan.
+    alignas(64) char packed[2][kShortLine * 8];
+    Buffer* out = reuse_or_new(ctx, in, 2, result, 1, x->shape);
+    if (!out) return nullptr;
+    const void* data[2];
+    for (int i = 0; i < 2; ++i) {
+      data[i] = in[i]->data;
+      if (in[i]->contiguous) continue;
+      pack_line(in[i]->data, in[i]->strides[0], x->size, item, packed[i]);
+      data[i] = packed[i];
+    }
+    entry->vv(data[0], data[1], nullptr, out->data, x->size);
+    return as_object(out);
   }
   return run_general(k.name, ctx, in, 2, op_of(k.code), result);
 }

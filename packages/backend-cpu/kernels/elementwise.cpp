@@ -53,6 +53,16 @@ class Workspace {
 thread_local Workspace workspace;
 
 template <class T>
+void pack_typed(const T* p, int64_t stride, int64_t n, T* out) {
+  if (stride == 2)  // with a constant, loads become shuffles
+    for (int64_t i = 0; i < n; ++i) out[i] = p[2 * i];
+  else if (stride == -1)
+    for (int64_t i = 0; i < n; ++i) out[i] = p[-i];
+  else
+    for (int64_t i = 0; i < n; ++i) out[i] = p[i * stride];
+}
+
+template <class T>
 void gather_typed(const View& v, int64_t begin, int64_t n, T* out) {
   int64_t index[kMaxRank];
   const T* p = static_cast<const T*>(v.data);
@@ -66,12 +76,7 @@ void gather_typed(const View& v, int64_t begin, int64_t n, T* out) {
   while (n > 0) {
     int64_t run = size - index[last];
     if (run > n) run = n;
-    if (stride == 2)  // with a constant, loads become shuffles
-      for (int64_t i = 0; i < run; ++i) out[i] = p[2 * i];
-    else if (stride == -1)
-      for (int64_t i = 0; i < run; ++i) out[i] = p[-i];
-    else
-      for (int64_t i = 0; i < run; ++i) out[i] = p[i * stride];
+    pack_typed(p, stride, run, out);
     out += run;
     n -= run;
     p += run * stride;
@@ -270,6 +275,15 @@ bool runs_across(const View& v) {
 }
 
 }  // namespace
+
+void pack_line(const void* data, int64_t stride, int64_t n, int64_t item, void* out) {
+  switch (item) {
+    case 1: return pack_typed(static_cast<const uint8_t*>(data), stride, n, static_cast<uint8_t*>(out));
+    case 2: return pack_typed(static_cast<const uint16_t*>(data), stride, n, static_cast<uint16_t*>(out));
+    case 4: return pack_typed(static_cast<const uint32_t*>(data), stride, n, static_cast<uint32_t*>(out));
+    default: return pack_typed(static_cast<const uint64_t*>(data), stride, n, static_cast<uint64_t*>(out));
+  }
+}
 
 bool Body::add(Op op, int arity, const int16_t* refs, Dtype dtype) {
   if (nodes == kMaxNodes || arity != op_arity(op)) return false;

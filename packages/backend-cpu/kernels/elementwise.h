@@ -54,4 +54,7 @@ constexpr int64_t parallel_grain(int cost) {
   return grain < 2048 ? 2048 : grain;
 }
 
+// n items of `item` <= 8 bytes, `stride` items apart, one after another in `out`.
+void pack_line(const void* data, int64_t stride, int64_t n, int64_t item, void* out);
+
 }  // namespace monel
