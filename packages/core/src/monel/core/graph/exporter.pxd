@@ -3,3 +3,5 @@ cdef class Exporter:
 
 
 cpdef untrack(object value)
+cpdef track(object value)
+cpdef bint tracked(object value)

@@ -16,3 +16,12 @@ class Exporter:
 
 def untrack(value: object) -> None:
     """Tell the garbage collector that ``value`` is in no cycle; interpreted code has no way."""
+
+
+def track(value: object) -> None:
+    """Take ``untrack`` back."""
+
+
+def tracked(value: object) -> bool:
+    """Whether the garbage collector looks after ``value``."""
+    return True

@@ -4,7 +4,9 @@ from cpython.buffer cimport PyObject_GetBuffer
 from cpython.ref cimport Py_DECREF
 
 cdef extern from "Python.h":
+    void PyObject_GC_Track(object)
     void PyObject_GC_UnTrack(object)
+    bint PyObject_GC_IsTracked(object)
 
 
 cdef class Exporter:
@@ -21,3 +23,14 @@ cdef class Exporter:
 cpdef untrack(object value):
     """Tell the garbage collector that ``value`` is in no cycle."""
     PyObject_GC_UnTrack(value)
+
+
+cpdef track(object value):
+    """Take ``untrack`` back."""
+    if not PyObject_GC_IsTracked(value):
+        PyObject_GC_Track(value)
+
+
+cpdef bint tracked(object value):
+    """Whether the garbage collector looks after ``value``."""
+    return PyObject_GC_IsTracked(value)

@@ -2,6 +2,7 @@ cimport cython
 
 from monel.core.base.dtypes cimport Dtype
 from monel.core.graph cimport value as graph
+from monel.core.graph.exporter cimport tracked, untrack
 from monel.core.graph.handle cimport array
 from monel.core.graph.value cimport Trace, Value
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..base.dtypes import DTYPES
 from ..base.errors import ShapeError
 from . import value as graph
+from .exporter import tracked, untrack
 from .handle import array, wrap
 from .primitive import record_values
 
@@ -84,6 +85,9 @@ def binary(primitive: Any, function: str, kind: str, a: Any, b: Any, stream: Any
     if va.trace is not None or vb.trace is not None:
         trace = graph.outermost(operands)
     value = graph.record(primitive, operands, shape, dtype, size, stream, trace)
+    if trace is None and not tracked(va) and not tracked(vb):
+        # What is made of such Values by a plain primitive is in no cycle either.
+        untrack(value)
     if graph._slots.listeners is not None:
         graph._slots.listeners(value)
     # ``wrap`` spelled out: a call less on the hottest path.

@@ -2,6 +2,7 @@ cimport cython
 
 from monel.core.base.devices cimport Stream
 from monel.core.base.dtypes cimport Dtype
+from monel.core.graph.exporter cimport track
 
 cdef long long _serial
 cdef long long _LARGEST_KEY

@@ -15,6 +15,7 @@ from weakref import ref
 from ..base.avals import AbstractArray
 from ..base.errors import TraceError
 from .doors import Door
+from .exporter import track
 
 _serial = 0
 
@@ -654,6 +655,8 @@ def fail(value: Any, error: BaseException, operands: tuple[Any, ...]) -> None:
     """Mark ``value`` as failed: it raises ``error`` again, and so does what depends on it."""
     if isinstance(error, Exception):
         slots.annotate(error, value, operands)
+        # The error knows frames, and these may know the Value.
+        track(value)
         value.state = error
     else:
         # An interrupt is no property of the Value: evaluating it again may succeed.
