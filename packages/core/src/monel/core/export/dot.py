@@ -18,7 +18,7 @@ __all__ = ["export_to_dot"]
 _NAMED = 24
 
 
-def export_to_dot(file: Any, /, *args: Any, **kwargs: Any) -> None:
+def export_to_dot(file: Any, *args: Any, **kwargs: Any) -> None:
     """Write the graph from which arrays will be computed in the DOT language.
 
     Arrays that are computed already, and those given by the user, are the sources. A compiled
