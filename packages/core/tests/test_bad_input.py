@@ -292,6 +292,7 @@ QUANTIZED = [
     ("quantized_matmul", lambda f: f(mx.ones((2, 65)), *PACKED), ShapeError),
     ("gather_qmm", lambda f: f(mx.ones((2, 65)), *PACKED), ShapeError),
     ("qqmm", lambda f: f(mx.ones((2, 64)), PACKED[0]), ValueError),
+    ("gather_qqmm", lambda f: f(mx.ones((2, 64)), PACKED[0]), ValueError),
     ("to_fp8", lambda f: f([1.0]), OperandError),
     ("from_fp8", lambda f: f(A), DTypeError),
     ("hadamard_transform", lambda f: f(mx.ones(7)), ShapeError),

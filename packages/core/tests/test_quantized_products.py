@@ -253,6 +253,34 @@ def test_the_gradient_of_qqmm_takes_rounding_for_the_identity():
         mx.grad(lambda w: mx.sum(mx.qqmm(x, w, scales, mode="mxfp8")))(words)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_gather_qqmm_multiplies_the_chosen_matrices(packed):
+    x, w = draw(2, 3, 4, 64), draw(5, 6, 64)
+    parts = mx.quantize(w, mode="mxfp8") if packed else (w,)
+    left, right = mx.array([[5], [0]]), mx.array([1, 4, 4])
+    got = mx.gather_qqmm(x, *parts, lhs_indices=left, rhs_indices=right, mode="mxfp8")
+    rows = x.reshape(6, 4, 64)
+    want = [[mx.qqmm(rows[i], w[j], mode="mxfp8") for j in (1, 4, 4)] for i in (5, 0)]
+    assert got.shape == (2, 3, 4, 6)
+    for i in range(2):
+        for j in range(3):
+            close(got[i, j], np.array(want[i][j], "float64"))
+
+
+def test_gather_qqmm_takes_all_matrices_by_default():
+    x, w = draw(3, 4, 32), draw(3, 6, 32)
+    got = mx.gather_qqmm(x, w, mode="mxfp8")
+    close(got[2], np.array(mx.qqmm(x[2], w[2], mode="mxfp8"), "float64"))
+
+
+def test_the_gradient_of_gather_qqmm_reaches_the_chosen_matrices_only():
+    x, w, rows = draw(1, 4, 32), draw(3, 6, 32), mx.array([1])
+    by_w = mx.grad(lambda w: mx.sum(mx.gather_qqmm(x, w, rhs_indices=rows, mode="mxfp8")))(w)
+    assert mx.all(by_w[0] == 0).item() and mx.all(by_w[2] == 0).item()
+    rounded = unpacked(mx.quantize(x[0], mode="mxfp8"), mode="mxfp8")
+    close(by_w[1], np.ones((6, 4)) @ rounded)
+
+
 X, Q = mx.ones((2, 64)), mx.quantize(mx.ones((4, 64)))
 STACK = mx.quantize(mx.ones((2, 4, 64)))
 
@@ -277,6 +305,9 @@ STACK = mx.quantize(mx.ones((2, 4, 64)))
         (lambda: mx.gather_qmm(X, *Q, rhs_indices=mx.array([0.0])), "must be integral"),
         (lambda: mx.gather_qmm(X, *Q, global_scale=mx.array(1.0)), "only supported for 'nvfp4'"),
         (lambda: mx.qqmm(X, X, mode="affine"), "must be 'nvfp4' or 'mxfp8'"),
+        (lambda: mx.qqmm(X, mx.ones((2, 3, 64))), "w must be a matrix"),
+        (lambda: mx.gather_qqmm(X, X, mode="affine"), "gather_qqmm: mode must be"),
+        (lambda: mx.gather_qqmm(X, X, lhs_indices=X), "Indices must be integral"),
         (lambda: mx.qqmm(X, mx.ones((3, 32))), "must match"),
         (lambda: mx.qqmm(X, Q[0]), "Scales must be provided"),
         (lambda: mx.qqmm(X.astype(mx.float64), X), "except float64"),

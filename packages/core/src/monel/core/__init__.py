@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .ops.quantization import *
     from .ops.ranges import *
     from .ops.reductions import *
+    from .ops.rounded_products import *
     from .ops.searching import *
     from .ops.set_operations import *
     from .ops.sets import *

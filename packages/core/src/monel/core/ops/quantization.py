@@ -16,7 +16,6 @@ from ..primitives.create import Iota
 from ..primitives.elementwise import divide, multiply
 from ..primitives.quantized_matmul import (
     GatherQMM,
-    QQMatmul,
     QuantizedMatmul,
     dequantizer,
     quantizer,
@@ -25,10 +24,10 @@ from ..primitives.shape import ExpandDims, Reshape, Squeeze
 from .gathering import take_axis
 from .selection import as_index
 
-__all__ = ["dequantize", "gather_qmm", "qqmm", "quantize", "quantized_matmul"]
+__all__ = ["dequantize", "gather_qmm", "quantize", "quantized_matmul"]
 
 
-def _settings(function: str, mode: Any, group_size: Any, bits: Any) -> tuple[int, int, str]:
+def settings_of(function: str, mode: Any, group_size: Any, bits: Any) -> tuple[int, int, str]:
     """Return the group size, the bits and the mode, with the defaults of the mode."""
     if not isinstance(mode, str):
         raise TypeError(f"{function}: mode must be a str, got {type(mode).__name__}")
@@ -64,7 +63,7 @@ def _settings(function: str, mode: Any, group_size: Any, bits: Any) -> tuple[int
     return size, width, mode
 
 
-def _global_scale(function: str, mode: str, given: Any) -> tuple[Any, ...]:
+def global_scale_of(function: str, mode: str, given: Any) -> tuple[Any, ...]:
     """Return a global scale as operands: none or one."""
     if given is None:
         return ()
@@ -82,7 +81,7 @@ def _global_scale(function: str, mode: str, given: Any) -> tuple[Any, ...]:
     return (scale,)
 
 
-def _packed(
+def packed_parts(
     function: str, w: Any, scales: Any, biases: Any, mode: str, stream: Any
 ) -> tuple[Any, ...]:
     """Return the words, scales and biases, the latter two in the dtype in which they meet."""
@@ -135,7 +134,7 @@ def _product_operands(
     return (cast(x, dtype, stream), *packed)
 
 
-def _as_matrix(function: str, x: Any, stream: Any) -> Any:
+def as_matrix(function: str, x: Any, stream: Any) -> Any:
     """Return a vector as a row."""
     if not x.shape:
         raise ShapeError(f"{function}: expected a vector or matrices, got {describe(x)}")
@@ -187,13 +186,13 @@ def quantize(
     Source: Open Compute Project, "OCP Microscaling Formats (MX) Specification", version 1.0.
     """
     x = operand("quantize", w)
-    size, width, mode = _settings("quantize", mode, group_size, bits)
+    size, width, mode = settings_of("quantize", mode, group_size, bits)
     if x.ndim < 2:
         raise ShapeError(
             f"quantize: The matrix to be quantized must have at least 2 dimensions, got "
             f"{describe(x)}"
         )
-    scale = _global_scale("quantize", mode, global_scale)
+    scale = global_scale_of("quantize", mode, global_scale)
     found: tuple[array, ...] = quantizer(mode, size, width).bind(x, *scale, stream=stream)
     return found
 
@@ -233,9 +232,9 @@ def dequantize(
       >>> mx.dequantize(*mx.quantize(w, bits=8), bits=8)[0, -2:]
       array([62.0118, 63], dtype=float32)
     """
-    size, width, mode = _settings("dequantize", mode, group_size, bits)
-    packed = _packed("dequantize", w, scales, biases, mode, stream)
-    scale = _global_scale("dequantize", mode, global_scale)
+    size, width, mode = settings_of("dequantize", mode, group_size, bits)
+    packed = packed_parts("dequantize", w, scales, biases, mode, stream)
+    scale = global_scale_of("dequantize", mode, global_scale)
     default = packed[1].dtype if mode == "affine" else dtypes.bfloat16
     wanted = dtype_or("dequantize", dtype, default)
     if not wanted.floating:
@@ -285,13 +284,13 @@ def quantized_matmul(
       >>> mx.quantized_matmul(mx.ones((1, 64)), *mx.quantize(w))
       array([[64, 64, 64]], dtype=float32)
     """
-    size, width, mode = _settings("quantized_matmul", mode, group_size, bits)
+    size, width, mode = settings_of("quantized_matmul", mode, group_size, bits)
     turned = flag("quantized_matmul", "transpose", transpose)
     left = operand("quantized_matmul", x)
-    packed = _packed("quantized_matmul", w, scales, biases, mode, stream)
+    packed = packed_parts("quantized_matmul", w, scales, biases, mode, stream)
     left, *packed_ = _product_operands("quantized_matmul", left, packed, mode, stream)
     row = left.ndim == 1
-    left = _as_matrix("quantized_matmul", left, stream)
+    left = as_matrix("quantized_matmul", left, stream)
     out = QuantizedMatmul(size, width, mode, turned).bind(left, *packed_, stream=stream)
     return Squeeze(axes=(out.ndim - 2,)).bind(out, stream=stream) if row else out
 
@@ -342,7 +341,7 @@ def gather_qmm(
       >>> mx.gather_qmm(mx.ones((2, 1, 64)), *experts, rhs_indices=mx.array([3, 0])).shape
       (2, 1, 3)
     """
-    size, width, mode = _settings("gather_qmm", mode, group_size, bits)
+    size, width, mode = settings_of("gather_qmm", mode, group_size, bits)
     turned = flag("gather_qmm", "transpose", transpose)
     flag("gather_qmm", "sorted_indices", sorted_indices)
     left = operand("gather_qmm", x)
@@ -350,10 +349,11 @@ def gather_qmm(
         raise ShapeError(
             f"gather_qmm: Input must have at least two dimensions, got {describe(left)}"
         )
-    packed = _packed("gather_qmm", w, scales, biases, mode, stream)
+    packed = packed_parts("gather_qmm", w, scales, biases, mode, stream)
     left, *parts = _product_operands("gather_qmm", left, packed, mode, stream)
     indices = [
-        _indices(given, v, stream) for given, v in ((lhs_indices, left), (rhs_indices, parts[0]))
+        matrix_numbers("gather_qmm", given, v, stream)
+        for given, v in ((lhs_indices, left), (rhs_indices, parts[0]))
     ]
     out = GatherQMM(size, width, mode, turned).bind(left, *parts, *indices, stream=stream)
     if global_scale is None:
@@ -386,75 +386,10 @@ def _scaled_experts(
     return cast(multiply(cast(out, dtypes.float32, stream), factor, stream), out.dtype, stream)
 
 
-def _indices(given: Any, x: Any, stream: Any) -> Any:
+def matrix_numbers(function: str, given: Any, x: Any, stream: Any) -> Any:
     """Return index arrays as given, or the numbers of all matrices of ``x``."""
     if given is not None:
-        return as_index(operand("gather_qmm", given), "gather_qmm")
+        return as_index(operand(function, given), function)
     lead = x.shape[:-2]
     line = Iota(shape=(math.prod(lead),), dtype=dtypes.int32, axis=0).bind(stream=stream)
     return Reshape(shape=lead).bind(line, stream=stream)
-
-
-def qqmm(
-    x: Any,
-    w: Any,
-    scales: Any = None,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "nvfp4",
-    global_scale_x: Any = None,
-    global_scale_w: Any = None,
-    *,
-    stream: Any = None,
-) -> array:
-    """Return ``x @ w.T`` with both operands quantized: ``x`` here, ``w`` here or before.
-
-    Its derivative is that of the product of the rounded operands, with rounding taken for the
-    identity; packed weights have none.
-
-    Args:
-      x: float32, float16 or bfloat16 array of shape ``(..., m, k)`` or ``(k,)``.
-      w: Array of such a dtype and of shape ``(n, k)``; or what ``quantize`` returns for it.
-      scales: The scales of ``w`` where it is packed.
-      group_size: Elements that share a scale; None takes the default of the mode.
-      bits: Bits an element; None takes the default of the mode.
-      mode: ``"nvfp4"`` or ``"mxfp8"``.
-      global_scale_x, global_scale_w: For ``"nvfp4"``, the largest magnitudes in ``x`` and ``w``,
-        float32 scalars; both or neither.
-    Returns:
-      Array of shape ``(..., m, n)``, without m for a vector, in the dtype of ``x``.
-    Raises:
-      DTypeError: A dtype is not one of those above.
-      ShapeError: The shapes do not fit, the scales are missing, or the mode is another.
-    Example:
-      >>> import monel.core as mx
-      >>> mx.qqmm(mx.full((1, 16), 6.0), mx.full((2, 16), 3.0))
-      array([[288, 288]], dtype=float32)
-    Source: Bengio et al., arXiv:1308.3432, for the derivative.
-    """
-    _, _, mode = _settings("qqmm", mode, group_size, bits)
-    if mode not in ("nvfp4", "mxfp8"):
-        raise ShapeError(f"qqmm: mode must be 'nvfp4' or 'mxfp8', got {mode!r}")
-    left, right = operand("qqmm", x), operand("qqmm", w)
-    for v in (left,) if right.dtype is dtypes.uint32 else (left, right):
-        if not v.dtype.floating or v.dtype is dtypes.float64:
-            raise DTypeError(
-                f"qqmm: Only real floating types except float64 are supported, got {describe(v)}"
-            )
-    if (global_scale_x is None) != (global_scale_w is None):
-        raise ShapeError(
-            "qqmm: For nvfp4 mode, either both global_scale_x and global_scale_w must be provided, "
-            "or neither."
-        )
-    spread = [
-        s for given in (global_scale_x, global_scale_w) for s in _global_scale("qqmm", mode, given)
-    ]
-    packed = right.dtype is dtypes.uint32
-    if packed and scales is None:
-        raise ShapeError("qqmm: Scales must be provided if second argument is quantized.")
-    parts = _packed("qqmm", right, scales, None, mode, stream) if packed else (right,)
-    row = left.ndim == 1
-    left = _as_matrix("qqmm", left, stream)
-    product = QQMatmul(mode, packed, bool(spread))
-    out = product.bind(left, *parts, *spread, stream=stream)
-    return Squeeze(axes=(out.ndim - 2,)).bind(out, stream=stream) if row else out

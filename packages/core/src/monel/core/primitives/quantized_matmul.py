@@ -229,7 +229,7 @@ class GatherQMM(_PackedProduct, name="gather_qmm"):
 
 
 class QQMatmul(Primitive, name="qqmm"):
-    """x (..., m, k) times the transpose of w (n, k), both rounded to what their codes stand for.
+    """x (..., m, k) times the transpose of w (..., n, k), both rounded to what their codes say.
 
     Operands: x; w, or its words and the codes of its scales where it is ``packed``; and, where the
     scales are ``spread``, the largest numbers of x and w. The derivative is that of the product,
@@ -256,14 +256,15 @@ class QQMatmul(Primitive, name="qqmm"):
         for v in (x,) if self.packed else (x, w):
             check_matrix("qqmm", v, group)
         shape = unpacked_shape("qqmm", group, bits, w, operands[2]) if self.packed else w.shape
-        if len(shape) != 2 or x.ndim < 2:
-            raise ShapeError(f"qqmm: expected matrices, of which w has two axes, got {x} and {w}")
-        if x.shape[-1] != shape[1]:
+        if len(shape) < 2 or x.ndim < 2:
+            raise ShapeError(f"qqmm: expected matrices, got {x} and {w}")
+        if x.shape[-1] != shape[-1]:
             raise ShapeError(
                 f"qqmm: Last dimension of first input {x} must match that of the second, "
-                f"{shape[1]} of {w}"
+                f"{shape[-1]} of {w}"
             )
-        return AbstractArray((*x.shape[:-1], shape[0]), x.dtype)
+        lead = broadcast_shapes("qqmm", x.shape[:-2], shape[:-2])
+        return AbstractArray((*lead, x.shape[-2], shape[-2]), x.dtype)
 
     def reference(self, *operands: np.ndarray) -> Any:
         x, (w, of_x, of_w) = operands[0], self.parts(operands)
@@ -302,7 +303,7 @@ class QQMatmul(Primitive, name="qqmm"):
         (ct,), (left, right) = cotangents, self.rounded(primals)
         found: list[Any] = [None] * len(primals)
         if 0 in wanted:
-            found[0] = call("matmul", ct, right)
+            found[0] = unbroadcast(call("matmul", ct, right), primals[0])
         if 1 in wanted:
             w = primals[1]
             found[1] = unbroadcast(cast(call("matmul", swapped(ct), left), w.dtype), w)
@@ -323,5 +324,6 @@ class QQMatmul(Primitive, name="qqmm"):
             words, scales = FloatQuantize(mode).reference(w)
             yield Sample(cls(mode=mode), (x, w))
             yield Sample(cls(mode=mode, packed=True), (x, words, scales))
+            yield Sample(cls(mode=mode), (x, np.stack([w, -w])))
         most = [np.array(3, "float32"), np.array([4], "float32")]
         yield Sample(cls(mode=mode, spread=True), (x, w, *most))
