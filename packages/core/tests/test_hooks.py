@@ -58,6 +58,13 @@ def test_a_kernel_of_another_plugin_is_called(found):
     assert run(target(found), REGISTRY["neg"](), X).tolist() == [42, 43]
 
 
+def test_a_kernel_gets_contiguous_operands(found):
+    seen = []
+    add(found, "vendor", monel_kernels=lambda backend: {"neg": lambda ctx, p, x: seen.append(x)})
+    run(target(found), REGISTRY["neg"](), np.ones((2, 3), "float32").T)
+    assert seen[0].flags.c_contiguous
+
+
 def test_kernels_are_asked_for_by_the_backend(found):
     asked = []
     add(found, "vendor", monel_kernels=lambda backend: asked.append(backend) or {})

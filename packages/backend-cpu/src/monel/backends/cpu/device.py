@@ -55,6 +55,9 @@ class CpuBackend(Backend):
     def host_view(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> memoryview | None:
         return memoryview(buffer)
 
+    def contiguous(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> Any:
+        return buffer if buffer.contiguous else self.copy(buffer, shape, dtype, "cpu")
+
     def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
         found: Callable[..., Any] | None = _kernels.kernel(name, tuple(d.code for d in dtypes))
         return found

@@ -57,6 +57,9 @@ class ReferenceBackend(Backend):
         seen = {"bfloat16": np.uint16, "int64": np.longlong, "uint64": np.ulonglong}
         return memoryview(buffer.view(seen[dtype.name]) if dtype.name in seen else buffer)
 
+    def contiguous(self, buffer: Any, shape: tuple[int, ...], dtype: Dtype) -> Any:
+        return buffer if buffer.flags.c_contiguous else buffer.copy()
+
     def kernel(self, name: str, dtypes: tuple[Dtype, ...]) -> Callable[..., Any] | None:
         cls = REGISTRY.get(name)
         # A vendor's primitive may have no definition by NumPy: it decomposes.
