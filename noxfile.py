@@ -39,7 +39,15 @@ _SHARED = (
 # The backends that prove the contract, and the tests of core that don't hold there.
 PROOFS = {"minimal": _DECOMPOSED, "remote": (*_DECOMPOSED, *_SHARED)}
 STACK = ("core", "backend-cpu", "io", "nn")
-TEST_TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "safetensors", "rich", "tqdm")
+TEST_TOOLS = (
+    "pytest>=8",
+    "pytest-timeout",
+    "hypothesis",
+    "safetensors",
+    "rich",
+    "tqdm",
+    "setuptools>=77",  # compiles the sample of kernels in C
+)
 SHARDS = 8
 PEERS = ("torch==2.13.0", "jax>=0.4.30")
 READERS = ("onnx>=1.21", "onnxruntime>=1.24")

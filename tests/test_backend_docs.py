@@ -44,7 +44,7 @@ def test_the_reference_has_every_hook_and_method_with_its_signature(name):
     assert f"### `{name}{signature}`" in REFERENCE
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "reference.md"])
+@pytest.mark.parametrize("page", ["tutorial.md", "reference.md", "native_kernels.md"])
 def test_links_of_the_pages_exist(page):
     links = re.findall(r"\]\(([^)#:]+)\)", (PAGES / page).read_text())
     assert not [link for link in links if not (PAGES / link).exists()]

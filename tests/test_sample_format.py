@@ -1,14 +1,11 @@
 """The sample format of examples/, as a distribution that is found by its entry point."""
 
 import importlib.util
-import os
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from installed_sample import installed
 
 import monel.core as mx
 from monel.core.plugin import FormatError, open_source
@@ -21,29 +18,7 @@ FILE = bytes([0, 0, 8, 3]) + np.array(IMAGES.shape, ">u4").tobytes() + IMAGES.to
 @pytest.fixture
 def run(tmp_path):
     """Run code in a process where the sample is installed; its lines are what this returns."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    points = project["entry-points"]["monel.plugins.v1"]
-    info = tmp_path / "installed" / "monel_format_idx-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    text = "".join(f"{name} = {value}\n" for name, value in points.items())
-    (info / "entry_points.txt").write_text(f"[monel.plugins.v1]\n{text}")
-
-    def run(*command: str) -> list[str]:
-        old = os.environ.get("PYTHONPATH")
-        paths = [str(info.parent), str(ROOT / "src"), *([old] if old else [])]
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
-
-    return run
+    return installed(ROOT, tmp_path, ROOT / "src")
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "a.idx", "lying.npy", "none"])

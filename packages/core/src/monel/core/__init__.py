@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # packages/core/tools/names.py, says the same at run time.
     from . import cuda, distributed, fast, fft, linalg, metal, random
     from .construct import *
+    from .contract.native import *
     from .debugging import *
     from .execute.evaluation import *
     from .execute.fallback import *

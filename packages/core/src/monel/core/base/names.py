@@ -15,6 +15,7 @@ PUBLIC = {
     ),
     "constants": "e euler_gamma inf nan newaxis pi",
     "construct": "ArrayLike array",
+    "contract.native": "get_include",
     "debugging": "debug",
     "execute.evaluation": "async_eval eval",
     "execute.fallback": "fallback fallback_report",

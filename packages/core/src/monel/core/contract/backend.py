@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..base.avals import AbstractArray
 from ..base.errors import BackendError
 
 if TYPE_CHECKING:
@@ -263,6 +264,18 @@ class KernelTable:
 
         return add
 
+    def register_capsule(self, capsule: Any) -> None:
+        """Register the kernels in plain C of a capsule ``"monel.kernels.v1"``: monel/kernel.h.
+
+        Raises:
+          BackendError: The capsule is malformed or of another version, or holds a second kernel
+            for a primitive and dtype.
+        """
+        from .native import read_capsule
+
+        for name, dtypes, kernel in read_capsule(capsule, self.backend):
+            self._add(name, _Entry(kernel, dtypes))
+
     def _add(self, name: str, entry: _Entry) -> None:
         for known in self._entries.setdefault(name, []):
             shared = (
@@ -284,6 +297,10 @@ class KernelTable:
                 return entry.function
         return None
 
+    def overrides(self, name: str) -> bool:
+        """Return whether each kernel for ``name`` is to replace one of a backend."""
+        return all(getattr(e.function, "override", False) for e in self._entries.get(name, ()))
+
     @property
     def names(self) -> list[str]:
         """The primitives that have a kernel."""
@@ -298,13 +315,18 @@ def deciding_dtype(name: str, dtypes: tuple[Dtype, ...]) -> Dtype | None:
     return dtypes[place] if place < len(dtypes) else dtypes[0]
 
 
+def is_capsule(value: Any) -> bool:
+    """Whether ``value`` is a capsule, of whatever name."""
+    return type(value).__name__ == "PyCapsule"
+
+
 class AdaptedKernel:
     """A kernel that wants contiguous operands, one shape, or a given output.
 
     Called directly it declines, and core calls ``run`` with the avals that this needs.
     """
 
-    __slots__ = ("broadcasts", "form", "function", "inplace", "strided")
+    __slots__ = ("broadcasts", "form", "function", "inplace", "override", "strided")
 
     def __init__(
         self,
@@ -319,27 +341,35 @@ class AdaptedKernel:
         self.strided = strided
         self.broadcasts = broadcasts
         self.inplace = inplace
+        self.override = bool(getattr(function, "override", False))
 
     def __call__(self, ctx: Any, p: Any, *operands: Any) -> Any:
         return NotImplemented
 
     def run(self, ctx: Any, p: Any, buffers: Sequence[Any], avals: Sequence[Any], out: Any) -> Any:
         """Prepare the operands and call the kernel; ``out`` is the output's aval."""
-        backend = ctx.target.backend
-        prepared = []
-        for buffer, aval in zip(buffers, avals, strict=True):
-            if not self.broadcasts and p.elementwise and aval.shape != out.shape:
-                buffer = backend.broadcast(buffer, aval.shape, out.shape, aval.dtype)
-                prepared.append(backend.contiguous(buffer, out.shape, aval.dtype))
-            elif self.strided:
-                prepared.append(buffer)
-            else:
-                prepared.append(backend.contiguous(buffer, aval.shape, aval.dtype))
+        prepared = [buffer for buffer, _ in self.prepare(ctx, p, buffers, avals, out)]
         if self.form == "value":
             return self.function(ctx, p, *prepared)
         target = ctx.empty(out.shape, out.dtype)
         declined = self.function(ctx, p, *prepared, target) is NotImplemented
         return NotImplemented if declined else target
+
+    def prepare(
+        self, ctx: Any, p: Any, buffers: Sequence[Any], avals: Sequence[Any], out: Any
+    ) -> list[tuple[Any, AbstractArray]]:
+        """Return the operands as the kernel wants them, and what they are then."""
+        backend = ctx.target.backend
+        prepared = []
+        for buffer, aval in zip(buffers, avals, strict=True):
+            if not self.broadcasts and p.elementwise and aval.shape != out.shape:
+                buffer = backend.broadcast(buffer, aval.shape, out.shape, aval.dtype)
+                buffer = backend.contiguous(buffer, out.shape, aval.dtype)
+                aval = AbstractArray(out.shape, aval.dtype)
+            elif not self.strided:
+                buffer = backend.contiguous(buffer, aval.shape, aval.dtype)
+            prepared.append((buffer, aval))
+        return prepared
 
 
 def adapt(

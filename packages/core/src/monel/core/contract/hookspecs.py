@@ -26,15 +26,16 @@ def monel_backends() -> list[BackendSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
-def monel_kernels(backend: str) -> dict[str, Callable[..., Any]]:  # type: ignore[empty-body]
-    """Return kernels for another plugin's backend, by name of primitive.
+def monel_kernels(backend: str) -> dict[str, Callable[..., Any]] | object:
+    """Return kernels for another plugin's backend, by name of primitive; or a capsule of C kernels.
 
     Called once for each backend that is loaded, its own plugins' included. A kernel is called as
     ``kernel(ctx, p, *operands)`` on contiguous operands (``strided`` and ``broadcasts`` as true
     attributes of the callable ask for them as they are), and may return NotImplemented: then the
     backend's own takes it, or it is decomposed. A name that the backend has already is refused
     unless the callable has a true attribute ``override``; of two plugins the first in alphabetical
-    order is taken. What is refused is shown by ``python -m monel.core plugins``.
+    order is taken. What is refused is shown by ``python -m monel.core plugins``. A capsule
+    ``"monel.kernels.v1"`` holds kernels in plain C: see ``monel/kernel.h``.
     """
 
 

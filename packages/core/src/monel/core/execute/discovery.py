@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base.dtypes import DTYPES
 from ..base.errors import BackendError
-from ..contract.backend import API_VERSION, Backend, BackendSpec
+from ..contract.backend import API_VERSION, Backend, BackendSpec, KernelTable, is_capsule
 from ..graph.primitive import REGISTRY, Primitive
 from . import probe
 
@@ -56,7 +56,7 @@ class Plugins:
         self.formats: list[Any] = []
         self.broken: dict[str, str] = {}
         self.primitives: dict[str, tuple[str, type]] = {}
-        self.kernels: dict[str, dict[str, tuple[Any, bool]]] = {}
+        self.kernels: dict[str, dict[str, KernelTable]] = {}
         self._loaded: dict[str, Backend] = {}
         self._lock = threading.RLock()
         for plugin, point in self._entry_points():
@@ -156,8 +156,9 @@ class Plugins:
         """Collect what other plugins' ``monel_kernels`` give for a backend that was loaded."""
         added = self.kernels.setdefault(name, {})
         for plugin, kernels in self.ask("monel_kernels", name):
-            for primitive, function in dict(kernels).items():
-                override = bool(getattr(function, "override", False))
+            table = _table(plugin, kernels)
+            for primitive in table.names:
+                override = table.overrides(primitive)
                 reason = None
                 if primitive not in REGISTRY:
                     reason = "there is no such primitive"
@@ -166,7 +167,7 @@ class Plugins:
                 elif not override and _has_kernel(backend, primitive):
                     reason = "the backend has one; a replacement needs override = True"
                 if reason is None:
-                    added[primitive] = (function, override)
+                    added[primitive] = table
                 else:
                     plugin.conflicts.append(f"its kernel {primitive!r} for {name!r}: {reason}")
 
@@ -252,6 +253,23 @@ class Plugins:
         """Return the names of declared backends that have a ``kind`` of device, best first."""
         names = [n for n, s in self.specs.items() if kind is None or kind in s.kinds]
         return sorted(names, key=lambda n: (-self.specs[n].priority, n))
+
+
+def _table(plugin: Plugin, kernels: Any) -> KernelTable:
+    """Return what a ``monel_kernels`` gave: functions by primitive, or a capsule of C kernels."""
+    table = KernelTable(f"{plugin.distribution} {plugin.version}")
+    if is_capsule(kernels):
+        try:
+            table.register_capsule(kernels)
+        except BackendError as error:
+            plugin.conflicts.append(str(error))
+            return KernelTable(plugin.key)
+    else:
+        for primitive, function in dict(kernels).items():
+            strided, broadcasts = (getattr(function, n, False) for n in ("strided", "broadcasts"))
+            add = table.register(primitive, strided=bool(strided), broadcasts=bool(broadcasts))
+            add(function)
+    return table
 
 
 def _has_kernel(backend: Backend, primitive: str) -> bool:

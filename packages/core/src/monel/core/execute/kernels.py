@@ -84,11 +84,13 @@ def kernel_for(target: graph.Target, primitive: Any, dtypes: Any) -> Callable[..
     make = CORE_KERNELS.get(primitive.name)
     if make is not None:
         return make(target)
-    own = target.backend.kernel(primitive.name, dtypes)
-    given = plugins().kernels.get(target.backend.name, {}).get(primitive.name)
-    if given is None or (own is not None and not given[1]):
+    name = primitive.name
+    own = target.backend.kernel(name, dtypes)
+    table = plugins().kernels.get(target.backend.name, {}).get(name)
+    if table is None or (own is not None and not table.overrides(name)):
         return own or decline
-    return GivenKernel(given[0], own)
+    given = table.find(name, dtypes)
+    return own or decline if given is None else GivenKernel(given, own)
 
 
 class GivenKernel(AdaptedKernel):
@@ -96,18 +98,19 @@ class GivenKernel(AdaptedKernel):
 
     __slots__ = ("own",)
 
-    def __init__(self, function: Any, own: Any) -> None:
-        strided, broadcasts = (getattr(function, n, False) for n in ("strided", "broadcasts"))
-        super().__init__(function, "value", bool(strided), bool(broadcasts), False)
+    def __init__(self, given: Any, own: Any) -> None:
+        super().__init__(given, "value", True, True, False)
         self.own = own
 
     def run(self, ctx: Any, p: Any, buffers: Any, avals: Any, out: Any) -> Any:
-        made = super().run(ctx, p, buffers, avals, out)
-        if made is not NotImplemented or self.own is None:
-            return made
-        if isinstance(self.own, AdaptedKernel):
-            return self.own.run(ctx, p, buffers, avals, out)
-        return self.own(ctx, p, *buffers)
+        for kernel in (self.function, self.own or decline):
+            if isinstance(kernel, AdaptedKernel):
+                made = kernel.run(ctx, p, buffers, avals, out)
+            else:
+                made = kernel(ctx, p, *buffers)
+            if made is not NotImplemented:
+                return made
+        return NotImplemented
 
 
 def expansion_for(target: graph.Target) -> Callable[[Any, Any], Program | None]:
