@@ -84,6 +84,14 @@ def test_layer_norm_agrees_with_numpy():
     np.testing.assert_allclose(np.array(got), want, rtol=1e-4, atol=1e-5)
 
 
+def test_norms_of_integers_take_the_dtype_in_which_they_meet_their_weights():
+    x, weight = mx.array([5, 6]), mx.array([1.0, 2.0])
+    for norm in (mx.fast.rms_norm, lambda *given: mx.fast.layer_norm(*given[:2], None, 1e-5)):
+        assert mx.array_equal(norm(x, weight, 1e-5), norm(x.astype(mx.float32), weight, 1e-5))
+        with pytest.raises(ValueError, match=r"unsupported type, int32\[2\]"):
+            norm(x, mx.array([1, 2]), 1e-5)
+
+
 def test_rms_norm_agrees_with_numpy():
     got = mx.fast.rms_norm(single(X), single(W), 1e-5)
     np.testing.assert_allclose(np.array(got), numpy_rms_norm(X, W, 1e-5), rtol=1e-5)

@@ -36,8 +36,6 @@ def _normalised(function: str, x: Any, scales: list[Any], stream: Any) -> list[A
     a = operand(function, x)
     if not a.ndim:
         raise ShapeError(f"{function}: Input must have at least 1 dimension but got {a.value}")
-    if not a.dtype.floating:
-        raise DTypeError(f"{function}: Received unsupported type, {a.value}")
     arrays = [None if s is None else operand(function, s) for s in scales]
     for word, s in zip(("weight", "bias"), arrays):
         if s is None:
@@ -50,6 +48,8 @@ def _normalised(function: str, x: Any, scales: list[Any], stream: Any) -> list[A
         if s.dtype.name == "complex64":
             raise DTypeError(f"{function}: {word} must be real, got {s.value}")
     dtype = promote_all([a.dtype, *[s.dtype for s in arrays if s is not None]])
+    if not dtype.floating:
+        raise DTypeError(f"{function}: Received unsupported type, {a.value}")
     return [None if s is None else cast(s, dtype, stream) for s in (a, *arrays)]
 
 

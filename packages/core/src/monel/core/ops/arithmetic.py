@@ -237,6 +237,11 @@ def nan_to_num(
       array([1, 0, 9], dtype=float32)
     """
     x = to_array("nan_to_num", a)
+    nan = number("nan_to_num", "nan", nan)
+    posinf, neginf = (
+        None if given is None else number("nan_to_num", word, given)
+        for word, given in (("posinf", posinf), ("neginf", neginf))
+    )
     if not x.dtype.inexact:
         return wrap(x.value)
     if x.dtype is complex64:
@@ -248,9 +253,9 @@ def nan_to_num(
 
 def _finite(x: Any, nan: float, posinf: float | None, neginf: float | None, stream: Any) -> Any:
     limits = finfo(x.dtype)
-    high = limits.max if posinf is None else number("nan_to_num", "posinf", posinf)
-    low = limits.min if neginf is None else number("nan_to_num", "neginf", neginf)
-    y = where(isnan(x, stream), number("nan_to_num", "nan", nan), x, stream=stream)
+    high = limits.max if posinf is None else posinf
+    low = limits.min if neginf is None else neginf
+    y = where(isnan(x, stream), nan, x, stream=stream)
     y = where(equal(x, math.inf, stream), high, y, stream=stream)
     return where(equal(x, -math.inf, stream), low, y, stream=stream)
 

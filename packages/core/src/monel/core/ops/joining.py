@@ -250,11 +250,11 @@ def repeat(array: Any, repeats: int, axis: int | None = None, *, stream: Any = N
     """
     x = operand("repeat", array)
     count = integer("repeat", "repeats", repeats)
-    if count < 0:
-        raise ShapeError(f"repeat: Number of repeats cannot be negative, got {count}")
     if axis is None:
         x, axis = flatten_axes(x, 0, x.ndim - 1, stream), 0
     place = canonical_axis("repeat", axis, x)
+    if count < 0:
+        raise ShapeError(f"repeat: Number of repeats cannot be negative, got {count}")
     if count == 1:
         return wrap(x.value)
     before, after = x.shape[: place + 1], x.shape[place + 1 :]

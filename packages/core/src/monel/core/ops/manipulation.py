@@ -371,10 +371,12 @@ def contiguous(a: Any, /, allow_col_major: bool = False, *, stream: Any = None) 
       Array equal to ``a``.
     Raises:
       ValueError: ``a`` is no array.
+      TypeError: ``allow_col_major`` is no bool.
     Example:
       >>> import monel.core as mx
       >>> mx.contiguous(mx.array([[1, 2], [3, 4]]).T)
       array([[1, 3],
              [2, 4]], dtype=int32)
     """
+    flag("contiguous", "allow_col_major", allow_col_major)
     return Copy().bind(operand("contiguous", a), stream=stream)

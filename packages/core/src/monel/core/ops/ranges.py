@@ -11,7 +11,15 @@ from ..base.avals import check_shape
 from ..base.dtypes import Dtype, float32
 from ..base.errors import DTypeError, ShapeError
 from ..graph.handle import array, wrap
-from ..primitives.arguments import call_on, dtype_or, integer, number, on_device, speaking_as
+from ..primitives.arguments import (
+    call_on,
+    dtype_or,
+    flag,
+    integer,
+    number,
+    on_device,
+    speaking_as,
+)
 from ..primitives.convert import cast
 from ..primitives.create import Iota, scalar_constant
 from ..primitives.triangles import grid
@@ -144,6 +152,7 @@ def linspace(
       Array of shape ``(num,)``.
     Raises:
       ShapeError: ``num`` is negative.
+      TypeError: ``endpoint`` is no bool.
     Example:
       >>> import monel.core as mx
       >>> mx.linspace(0, 1, 5)
@@ -157,7 +166,7 @@ def linspace(
     check_shape("linspace", (count,), 8)
     wide = dtypes.float64 if kind is dtypes.float64 else float32
     first, last = _filled_scalar(start, wide), _filled_scalar(stop, wide)
-    parts = max(count - 1 if endpoint else count, 1)
+    parts = max(count - 1 if flag("linspace", "endpoint", endpoint) else count, 1)
     place = Iota(shape=(count,), dtype=wide, axis=0).bind(stream=stream)
     t = call_on(stream, "div", place, _filled_scalar(parts, wide))
     rest = call_on(stream, "sub", _filled_scalar(1, wide), t)

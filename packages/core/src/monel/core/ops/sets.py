@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from ..base.dtypes import bool_, int32, uint32
 from ..base.errors import ShapeError
-from ..graph.handle import array
+from ..graph.handle import array, wrap
 from ..primitives.arguments import call_on, describe, flag, operand
 from ..primitives.convert import cast
+from ..primitives.create import scalar_constant
 from ..primitives.indexing import Scatter
 from ..primitives.operands import to_array
 from ..primitives.shape import Broadcast, Reshape, Select, Slice
@@ -46,7 +47,8 @@ def unique(
     Returns:
       The values, or a tuple of values, index, inverse and counts as asked for.
     Raises:
-      ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.
+      ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``, or
+        the dtype of ``a`` cannot hold it.
       TraceError: ``a`` is traced by compile or vmap, and there is no ``size``.
     Example:
       >>> import monel.core as mx
@@ -229,6 +231,8 @@ def distinct(function: str, x: Any, size: Any, fill: Any, stream: Any) -> Any:
 
 
 def _filler(function: str, fill_value: Any, dtype: Any, stream: Any = None) -> Any:
+    if type(fill_value) is int and dtype.integral:
+        return wrap(scalar_constant(function, fill_value, dtype))
     value = to_array(function, fill_value)
     if value.size != 1:
         raise ShapeError(f"{function}: fill_value must have one element, got {describe(value)}")
