@@ -289,6 +289,14 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def differential(session: nox.Session) -> None:
+    """Functions called by both mlx and monel. `-- sum linalg.qr --examples 500` chooses."""
+    install(session, *STACK, extra=("mlx[cpu]==0.32.4",))
+    env = {"MONEL_DEVICE": "cpu", "PYTHONPATH": "tests"}
+    session.run("python", "-m", "differential", *session.posargs, env=env)
+
+
+@nox.session
 def files_differential(session: nox.Session) -> None:
     """Files of mlx read by monel, and files of monel by mlx: every format and dtype, metadata."""
     install(session, *STACK, extra=(*TEST_TOOLS, "mlx[cpu]==0.32.4"))
