@@ -41,13 +41,15 @@ def test_importing_core_loads_no_plugin_machinery():
     assert done.stdout.strip() == "[]"
 
 
-def test_plugins_lists_the_reference(capsys):
+def test_plugins_lists_the_reference(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MONEL_CACHE", str(tmp_path))
     assert main(["plugins", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert any(row["backends"] == ["reference"] and row["status"] == "ok" for row in rows)
 
 
-def test_doctor_computes_on_every_backend(capsys):
+def test_doctor_computes_on_every_backend(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MONEL_CACHE", str(tmp_path))
     assert main(["doctor", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"check": "backend reference", "result": "ok"}.items() <= {

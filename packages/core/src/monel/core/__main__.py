@@ -12,7 +12,7 @@ from typing import Any
 
 from .contract.backend import API_VERSION
 from .execute import probe
-from .execute.discovery import CORE_BACKENDS, plugins
+from .execute.discovery import CORE_BACKENDS, Plugin, Plugins, plugins
 
 
 def describe_plugins() -> list[dict[str, Any]]:
@@ -23,13 +23,23 @@ def describe_plugins() -> list[dict[str, Any]]:
             "distribution": plugin.distribution,
             "version": plugin.version,
             "entry": plugin.key.rpartition(":")[2],
-            "api": int(plugin.group.rpartition("v")[2]),
+            "api": plugin.speaks,
             "backends": plugin.backends,
             "formats": plugin.formats,
-            "status": plugin.error or "; ".join(plugin.conflicts) or "ok",
+            **_standing(found, plugin),
         }
         for plugin in found.found
     ]
+
+
+def _standing(found: Plugins, plugin: Plugin) -> dict[str, str]:
+    """Return what is wrong with a plugin, and what its user can do about that."""
+    trouble = found.trouble(plugin)
+    if not plugin.error and not plugin.conflicts and not trouble:
+        return {"status": "ok", "fix": ""}
+    again = "try it again: python -m monel.core doctor --store; or " if trouble else ""
+    status = plugin.error or "; ".join([*plugin.conflicts, *trouble])
+    return {"status": status, "fix": again + plugin.fix}
 
 
 def check_backend(name: str) -> str:
@@ -55,7 +65,8 @@ def check_plugins() -> str:
     rows = describe_plugins()
     broken = [row for row in rows if row["status"] != "ok"]
     if broken:
-        raise RuntimeError("; ".join(f"{row['entry']}: {row['status']}" for row in broken))
+        reasons = (f"{row['entry']}: {row['status']}; to fix it: {row['fix']}" for row in broken)
+        raise RuntimeError("; ".join(reasons))
     return f"{len(rows)} usable"
 
 
@@ -89,9 +100,9 @@ def run_checks() -> list[dict[str, Any]]:
     rows = []
     for name, check in checks():
         try:
-            rows.append({"check": name, "result": "ok", "detail": check()})
-        except Exception as error:
-            rows.append({"check": name, "result": "FAILED", "detail": f"{error}"})
+            rows.append({"check": name, "result": "ok", "detail": str(check())})
+        except (Exception, SystemExit) as error:
+            rows.append({"check": name, "result": "FAILED", "detail": str(error) or repr(error)})
     return rows
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from ..base.dtypes import DTYPES
 from ..base.errors import BackendError
 from ..contract.backend import API_VERSION, Backend, BackendSpec, KernelTable, is_capsule
 from ..graph.primitive import REGISTRY, Primitive
-from . import probe
+from . import answers, probe
 
 GROUPS = tuple(f"monel.plugins.v{n}" for n in range(API_VERSION, max(API_VERSION - 2, 0), -1))
 
@@ -28,6 +30,7 @@ class Plugin:
       backends, formats: Names that it declared.
       error: Why it is not usable, or None.
       conflicts: What of it was left out, and why; the rest of it is used.
+      fix: What the user of a plugin that is not in order can do.
     """
 
     def __init__(self, key: str, distribution: str, version: str, group: str) -> None:
@@ -39,6 +42,16 @@ class Plugin:
         self.formats: list[str] = []
         self.error: str | None = None
         self.conflicts: list[str] = []
+        self.fix = (
+            f"python -m pip install --upgrade {distribution}; where that does not help, tell its "
+            f"authors; to go on without it: python -m pip uninstall {distribution}"
+        )
+
+    @property
+    def speaks(self) -> int | None:
+        """The version of the contract that the group names, or None where it names none."""
+        number = re.fullmatch(r"monel\.plugins\.v(\d+)", self.group)
+        return int(number[1]) if number else None
 
 
 class Plugins:
@@ -58,61 +71,86 @@ class Plugins:
         self.primitives: dict[str, tuple[str, type]] = {}
         self.kernels: dict[str, dict[str, KernelTable]] = {}
         self._loaded: dict[str, Backend] = {}
+        self._verdicts: dict[str, str] = {}
         self._lock = threading.RLock()
         for plugin, point in self._entry_points():
             self._load(plugin, point)
 
     def _entry_points(self) -> list[tuple[Plugin, Any]]:
-        from importlib.metadata import entry_points
-
+        """Return what is installed, those of a group that this core can read first."""
         pairs = []
-        for group in GROUPS:
-            for point in entry_points(group=group):
-                name = point.dist.name if point.dist is not None else "unknown"
-                version = point.dist.version if point.dist is not None else "?"
-                plugin = Plugin(f"{name}:{point.name}", name, version, group)
-                pairs.append((plugin, point))
-        pairs.sort(key=lambda pair: pair[0].key)
-        return pairs
+        for group, point in _points():
+            dist = point.dist
+            name = dist.name if dist is not None and dist.name else "unknown"
+            version = dist.version if dist is not None else "?"
+            pairs.append((Plugin(f"{name}:{point.name}", name, version, group), point))
+        return sorted(
+            pairs,
+            key=lambda pair: (pair[0].group not in GROUPS, pair[0].key, -(pair[0].speaks or 0)),
+        )
 
     def _load(self, plugin: Plugin, point: Any) -> None:
         if any(known.key == plugin.key for known in self.found):
             return
         self.found.append(plugin)
         try:
+            self._check_group(plugin)
             self.manager.register(point.load(), name=plugin.key)
             self._check_hooks(plugin.key)
             self._declare(plugin)
         except (Exception, SystemExit) as error:
             if self.manager.has_plugin(plugin.key):
                 self.manager.unregister(name=plugin.key)
-            plugin.error = f"{plugin.distribution} {plugin.version}: {error!r}"
+            plugin.error = f"{plugin.distribution} {plugin.version}: {answers.reason(error)}"
             for backend in plugin.backends or [point.name]:
-                self.broken.setdefault(backend, plugin.error)
+                if backend not in self.specs:
+                    self.broken.setdefault(backend, plugin.error)
+
+    def _check_group(self, plugin: Plugin) -> None:
+        """Raise for a group that this core does not read; the plugin is not imported then."""
+        if plugin.group in GROUPS:
+            return
+        if plugin.speaks is not None and plugin.speaks > API_VERSION:
+            plugin.fix = (
+                f"python -m pip install --upgrade monel-core, or a release of "
+                f"{plugin.distribution} for this one"
+            )
+        raise BackendError(
+            f"its entry-point group {plugin.group!r} is none that this core reads "
+            f"({', '.join(GROUPS)})"
+        )
 
     def _check_hooks(self, key: str) -> None:
         """Raise for a hook of this plugin that does not exist: a misspelling is its own error."""
+        from difflib import get_close_matches
+
         module = self.manager.get_plugin(key)
+        known = sorted(n for n, hook in vars(self.manager.hook).items() if _is_specified(n, hook))
+        given = []
         for name in dir(module):
-            options = self.manager.parse_hookimpl_opts(module, name)
-            if options is None or options.get("optionalhook"):
+            options: Any = self.manager.parse_hookimpl_opts(module, name)
+            if options is None and not name.startswith("monel_"):
                 continue
-            hook = getattr(self.manager.hook, name, None)
-            if hook is None or not hook.has_spec():
-                known = sorted(n for n in vars(self.manager.hook) if n.startswith("monel_"))
-                raise BackendError(f"unknown hook {name!r}; the hooks are {', '.join(known)}")
+            if name in known:
+                given.append(name)
+            elif not (options or {}).get("optionalhook"):
+                close = get_close_matches(name, known, 1)
+                meant = f" (did you mean {close[0]!r}?)" if close else ""
+                raise BackendError(
+                    f"unknown hook {name!r}{meant}; the hooks are {', '.join(known)}"
+                )
+        if not given:
+            raise BackendError(f"{module!r} has no hook; the hooks are {', '.join(known)}")
 
     def _declare(self, plugin: Plugin) -> None:
         module = self.manager.get_plugin(plugin.key)
-        backends = _declared(module, "monel_backends")
-        for spec in backends:
-            if not isinstance(spec, BackendSpec):
-                raise BackendError(f"monel_backends returned {spec!r}, which is no BackendSpec")
-            plugin.backends.append(spec.name)
+        backends = answers.specs(_declared(module, "monel_backends"))
+        plugin.backends += [spec.name for spec in backends]
         for spec in backends:
             self._check_spec(plugin, spec)
-        self._claim_primitives(plugin, _declared(module, "monel_primitives"))
-        formats = _declared(module, "monel_formats")
+        formats = answers.formats(_declared(module, "monel_formats"))
+        primitives = _declared(module, "monel_primitives")
+        self._claim_primitives(plugin, answers.items("monel_primitives", primitives))
         for spec in backends:
             self.specs[spec.name] = spec
             self.broken.pop(spec.name, None)
@@ -137,7 +175,7 @@ class Plugins:
                 REGISTRY[cls.name] = first
                 plugin.conflicts.append(f"the primitive {cls.name!r} belongs to {owner} already")
 
-    def ask(self, hook: str, *arguments: Any) -> Iterator[tuple[Plugin, list[Any] | Any]]:
+    def ask(self, hook: str, *arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Yield what ``hook`` of each usable plugin answers; one that raises is recorded."""
         for plugin in self.found:
             module = self.manager.get_plugin(plugin.key)
@@ -146,8 +184,10 @@ class Plugins:
                 continue
             try:
                 answer = function(*arguments)
+                if answer is not None:
+                    answer = answers.LATER[hook](answer)
             except (Exception, SystemExit) as error:
-                plugin.conflicts.append(f"{hook} raised {error!r}")
+                plugin.conflicts.append(f"{hook} failed: {answers.reason(error)}")
                 continue
             if answer is not None:
                 yield plugin, answer
@@ -179,6 +219,8 @@ class Plugins:
                 f"the backend name {spec.name!r} belongs to the distribution {owner}, "
                 f"not to {plugin.distribution}"
             )
+        if spec.name in self.specs:
+            raise BackendError(f"the backend name {spec.name!r} is declared already")
         if not API_VERSION - 1 <= spec.api_version <= API_VERSION:
             raise BackendError(
                 f"it speaks version {spec.api_version} of the backend contract, this core "
@@ -205,12 +247,35 @@ class Plugins:
         if owner is not None and name not in self.broken:
             reason = probe.verdict(name, owner.distribution, owner.version)
             if reason is not None:
-                self.broken[name] = reason
-                raise BackendError(
-                    f"backend {name!r} failed when it was tried in a child process ({reason}); "
-                    f"to try again: python -m monel.core doctor --store"
-                )
+                self._refuse(name, reason)
         return self.backend(name)
+
+    def _refuse(self, name: str, reason: str) -> NoReturn:
+        self.broken[name] = self._verdicts[name] = reason
+        raise BackendError(
+            f"backend {name!r} failed when it was tried in a child process ({reason}); "
+            f"to try again: python -m monel.core doctor --store"
+        )
+
+    def _refuse_fatal(self, name: str) -> None:
+        """Raise where loading ``name`` ended a child process, or hung: it would do so here."""
+        reason = self._verdicts.get(name)
+        owner = self.owner(name)
+        if reason is None and owner is not None and probe.enabled():
+            reason = probe.kept(name, owner.distribution, owner.version)
+        if reason is not None and probe.is_fatal(reason):
+            self._refuse(name, reason)
+
+    def trouble(self, plugin: Plugin) -> list[str]:
+        """Return why backends of a usable plugin do not load, as far as that has been seen."""
+        known = []
+        for name in plugin.backends if plugin.error is None else ():
+            reason = self.broken.get(name)
+            if reason is None and name not in self._loaded:
+                reason = probe.kept(name, plugin.distribution, plugin.version)
+            if reason is not None:
+                known.append(f"backend {name!r} does not load: {reason}")
+        return known
 
     def usable(self, name: str) -> bool:
         """Return whether backend ``name`` is installed and loads."""
@@ -237,15 +302,16 @@ class Plugins:
                 f"no backend {name!r} is installed (installed: {known}); "
                 f"try: python -m pip install monel-backend-{name}"
             )
+        self._refuse_fatal(name)
         try:
-            backend = spec.load()
-            backend.name = backend.name or name
-            if not backend.devices():
-                raise BackendError("it found no device")
+            backend = answers.backend(name, spec.load())
         except (Exception, SystemExit) as error:
-            reason = f"{error!r}"
+            reason = answers.reason(error)
             self.broken[name] = reason
-            raise BackendError(f"backend {name!r} failed to load ({reason})") from error
+            raise BackendError(
+                f"backend {name!r} failed to load ({reason}); what can be done about it: "
+                f"python -m monel.core plugins"
+            ) from error
         self._add_kernels(name, backend)
         return backend
 
@@ -265,7 +331,10 @@ def _table(plugin: Plugin, kernels: Any) -> KernelTable:
             plugin.conflicts.append(str(error))
             return KernelTable(plugin.key)
     else:
-        for primitive, function in dict(kernels).items():
+        for primitive, function in kernels.items():
+            if not callable(function):
+                plugin.conflicts.append(f"its kernel {primitive!r}: {function!r} is no function")
+                continue
             strided, broadcasts = (getattr(function, n, False) for n in ("strided", "broadcasts"))
             add = table.register(primitive, strided=bool(strided), broadcasts=bool(broadcasts))
             add(function)
@@ -277,10 +346,36 @@ def _has_kernel(backend: Backend, primitive: str) -> bool:
     return any(backend.kernel(primitive, (d,) * n) is not None for d in DTYPES for n in (1, 2, 3))
 
 
-def _declared(module: Any, hook: str) -> list[Any]:
+def _is_specified(name: str, hook: Any) -> bool:
+    """Whether pluggy knows ``hook`` from the contract, not from a plugin that gave one."""
+    return name.startswith("monel_") and bool(hook.has_spec())
+
+
+def _declared(module: Any, hook: str) -> Any:
     """Return what one plugin's ``hook`` declares; calling it alone keeps its errors its own."""
     function = getattr(module, hook, None)
-    return list(function() or ()) if function is not None else []
+    return function() if function is not None else None
+
+
+def _points() -> list[tuple[str, Any]]:
+    """Return the entry points of every group that is, or was meant to be, one of ours."""
+    from importlib import metadata
+
+    try:
+        found: list[Any] = [metadata.entry_points()]
+    except Exception:
+        # One distribution with damaged metadata must not hide the others.
+        found = []
+        for dist in metadata.distributions():
+            with contextlib.suppress(Exception):
+                found.append(dist.entry_points)
+    return [
+        (group, point)
+        for points in found
+        for group in points.groups
+        if group.startswith("monel.plugin")
+        for point in points.select(group=group)
+    ]
 
 
 _plugins: Plugins | None = None

@@ -77,12 +77,12 @@ def _process_default() -> Device:
 def _choose() -> Device:
     wanted = os.environ.get("MONEL_DEVICE")
     if wanted:
-        return parse_device(wanted)
+        return _asked(parse_device(wanted), wanted)
     found = plugins()
     candidates = found.by_priority()
     for plugin, selected in found.ask("monel_select_device", candidates):
         try:
-            return parse_device(str(selected))
+            return _probed(parse_device(selected))
         except BackendError as error:
             plugin.conflicts.append(f"monel_select_device chose {selected!r}: {error}")
     for name in candidates:
@@ -95,6 +95,25 @@ def _choose() -> Device:
             _advise_once()
         return Device(DeviceType[found.specs[name].kinds[0]])
     raise BackendError("no backend is usable; see: python -m monel.core plugins")
+
+
+def _asked(device: Device, text: str) -> Device:
+    """Return the ``device`` that ``text`` names; an error where its backend does not load.
+
+    The device may stand for the best of its kind, and another would take the place of this one.
+    """
+    backend = text.split(":")[0]
+    if backend in plugins().specs:
+        plugins().backend(backend)
+    return device
+
+
+def _probed(device: Device) -> Device:
+    """Return ``device`` once its backend has loaded, after a child process has tried it."""
+    if device.name is not None:
+        plugins().probed(device.name.split(":")[0])
+    backend_of(device)
+    return device
 
 
 def _advise_once() -> None:
@@ -280,7 +299,7 @@ def as_device(function: str, device: Any) -> Device:
     if isinstance(device, DeviceType):
         return Device(device)
     if isinstance(device, str):
-        return parse_device(device)
+        return _asked(parse_device(device), device)
     if not isinstance(device, Device):
         raise TypeError(f"{function}: expected a Device or DeviceType, got {type(device).__name__}")
     return device

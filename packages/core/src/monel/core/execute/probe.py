@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Seconds that loading a backend may take in the child; MONEL_PROBE_SECONDS overrides it.
 LIMIT = 60.0
 
+# How a verdict begins where loading did not end in an exception of Python.
+_FATAL = "loading it"
+
 _CHILD = "import sys; from monel.core.execute.probe import load; load(sys.argv[1])"
 
 
@@ -43,6 +46,16 @@ def verdict(name: str, distribution: str, version: str) -> str | None:
     found = try_loading(name)
     store(name, distribution, version, found)
     return found
+
+
+def kept(name: str, distribution: str, version: str) -> str | None:
+    """Return why a backend can't be loaded, where that was found out before; tries nothing."""
+    return _read(_path()).get(_key(name, distribution, version))
+
+
+def is_fatal(reason: str) -> bool:
+    """Whether a verdict tells of a crash or a hang, so that loading for real must not be tried."""
+    return reason.startswith(_FATAL)
 
 
 def _is_installed(distribution: str) -> bool:
@@ -94,16 +107,16 @@ def try_loading(name: str) -> str | None:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        return f"loading it took more than {limit:g} seconds"
+        return f"{_FATAL} took more than {limit:g} seconds"
     except OSError:
         # No child can be started here: the verdict is left to loading it for real.
         return None
     if done.returncode == 0:
         return None
     if done.returncode < 0:
-        return f"loading it ended the process with {_signal_name(-done.returncode)}"
+        return f"{_FATAL} ended the process with {_signal_name(-done.returncode)}"
     lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"loading it ended with exit status {done.returncode}"
+    return lines[-1] if lines else f"{_FATAL} ended with exit status {done.returncode}"
 
 
 def _signal_name(number: int) -> str:

@@ -17,7 +17,7 @@ from ..base.errors import MissingRuleError
 from ..contract.backend import DECIDING_OPERANDS
 from . import effects, handle
 from . import value as graph
-from .doors import load
+from .doors import CORE, load
 from .origin import caller
 
 
@@ -60,6 +60,11 @@ class Registry(dict[str, "type[Primitive]"]):
     def holds(self, name: object) -> bool:
         """Whether a primitive is registered already."""
         return super().__contains__(name)
+
+    def is_taken(self, name: str, module: str) -> bool:
+        """Whether a class of ``module`` can't be ``name``: core's are taken before they load."""
+        home = names.HOMES.get(name)
+        return self.holds(name) or (home is not None and module != f"{CORE}.{home}")
 
     def _complete(self) -> None:
         for module in names.PRIMITIVES:
@@ -174,8 +179,10 @@ class Primitive(metaclass=PrimitiveMeta):
     def __init_subclass__(cls, name: str = "", export_name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if name:
-            if REGISTRY.holds(name) and "::" not in name:
-                raise TypeError(f"primitive {name!r} is defined twice")
+            if "::" not in name and REGISTRY.is_taken(name, cls.__module__):
+                raise TypeError(
+                    f"primitive {name!r} is defined twice; one of a vendor is named vendor::op"
+                )
             cls.name = name
             cls.export_name = export_name or cls.__name__
         cls.fields = _fields_of(cls)
