@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -48,6 +49,7 @@ TEST_TOOLS = (
     "tqdm",
     "setuptools>=77",  # compiles the sample of kernels in C
 )
+QUICKSTART = ("tqdm", "matplotlib", "scikit-learn")
 SHARDS = 8
 PEERS = ("torch==2.13.0", "jax>=0.4.30")
 READERS = ("onnx>=1.21", "onnxruntime>=1.24")
@@ -112,19 +114,26 @@ def wheel_of(session: nox.Session, name: str, *, pure: bool = False) -> Path:
     return next(shelf.glob("*.whl"))
 
 
-def build(session: nox.Session, package: Path, shelf: Path, *, pure: bool) -> None:
-    """Build a wheel from a copy of the sources, so that nothing stale and nothing made gets in."""
-    copy = WHEELHOUSE / f"{shelf.name}-sources-{os.getpid()}"
+@contextmanager
+def copy_of(package: Path, name: str) -> Iterator[Path]:
+    """A copy of what a wheel of `package` is made from, for the time of a build."""
+    copy = WHEELHOUSE / f"{name}-sources-{os.getpid()}"
     for path in sources(package):
         target = copy / path.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    made = shelf.with_name(f"{shelf.name}-{os.getpid()}")
-    command = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made))
     try:
-        session.run(*command, str(copy), env={"MONEL_PURE": "1" if pure else "0"})
+        yield copy
     finally:
         shutil.rmtree(copy)
+
+
+def build(session: nox.Session, package: Path, shelf: Path, *, pure: bool) -> None:
+    """Build a wheel from a copy of the sources, so that nothing stale and nothing made gets in."""
+    made = shelf.with_name(f"{shelf.name}-{os.getpid()}")
+    command = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made))
+    with copy_of(package, shelf.name) as copy:
+        session.run(*command, str(copy), env={"MONEL_PURE": "1" if pure else "0"})
     for old in shelf.parent.glob(shelf.name.rpartition("-")[0] + "-" + "[0-9a-f]" * 16):
         shutil.rmtree(old, ignore_errors=True)
     made.rename(shelf)
@@ -147,7 +156,7 @@ def install(
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Build and install the stack, and train on the digits: the first command of the README."""
-    install(session, *STACK, extra=("tqdm", "matplotlib", "scikit-learn"))
+    install(session, *STACK, extra=QUICKSTART)
     session.run("python", str(ROOT / "examples" / "digits.py"), *session.posargs)
 
 
@@ -411,6 +420,42 @@ def imports(session: nox.Session) -> None:
 def size(session: nox.Session) -> None:
     """Lines by file and by distribution."""
     session.run("python", "benchmarks/size.py", *session.posargs, external=True)
+
+
+# -- release ------------------------------------------------------------------------------------
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Sdists and wheels of all distributions in `dist/`, checked, installed, and put to work.
+
+    Wheels are built from the sdists, so a file that an sdist lacks is found. They are installed in
+    an environment that holds nothing else, and the quickstart runs there.
+    """
+    session.install("build>=1.2", "twine>=6")
+    made = ROOT / "dist"
+    shutil.rmtree(made, ignore_errors=True)
+    for package in PACKAGES:
+        with copy_of(package, f"release-{package.name}") as copy:
+            session.run("python", "-m", "build", "--outdir", str(made), str(copy))
+    files = sorted(map(str, made.iterdir()))
+    if len(files) != 2 * len(PACKAGES):
+        session.error(f"expected an sdist and a wheel of {', '.join(NAMES)}, not {files}")
+    session.run("python", "-m", "twine", "check", "--strict", *files)
+    session.run("python", "tests/check_wheel.py", *files)
+    install_and_try(session, [file for file in files if file.endswith(".whl")])
+
+
+def install_and_try(session: nox.Session, wheels: list[str]) -> None:
+    """Install `wheels` in an empty environment, and run the quickstart and `doctor` there."""
+    place = Path(session.create_tmp()).resolve() / "empty"
+    session.run("python", "-m", "venv", "--clear", str(place))
+    folder, python = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    command = (str(place / folder / python), "-P")
+    session.run(*command, "-m", "pip", "install", "--quiet", *wheels, *QUICKSTART, external=True)
+    session.chdir(place)
+    session.run(*command, str(ROOT / "examples" / "digits.py"), external=True)
+    session.run(*command, "-m", "monel.core", "doctor", external=True)
 
 
 # -- speed --------------------------------------------------------------------------------------
