@@ -47,6 +47,7 @@ TEST_TOOLS = (
     "safetensors",
     "rich",
     "tqdm",
+    "pyyaml",
     "setuptools>=77",  # compiles the sample of kernels in C
 )
 QUICKSTART = ("tqdm", "matplotlib", "scikit-learn")
