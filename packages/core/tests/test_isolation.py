@@ -198,11 +198,14 @@ def test_a_plugin_that_speaks_several_versions_is_read_in_ours(site):
     assert [(r["api"], r["status"]) for r in rows if r["entry"] == "vendor"] == [(1, "ok")]
 
 
-def test_metadata_that_is_damaged_hides_no_other_plugin(site):
+def test_metadata_that_is_damaged_is_explained_and_hides_no_other_plugin(site):
     site.install("damaged", "", points="[monel.plugins.v1]\nno equals sign\n")
     site.install("vendor", "def monel_formats(): return []")
     _, rows = site.report("plugins")
     assert {"vendor", "reference"} <= {row["entry"] for row in rows if row["status"] == "ok"}
+    (damaged,) = (row for row in rows if row["distribution"] == "damaged")
+    assert "entry_points.txt can't be read" in damaged["status"]
+    assert "pip install --upgrade damaged" in damaged["fix"]
 
 
 @pytest.mark.parametrize(

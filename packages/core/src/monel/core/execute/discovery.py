@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from ..base.dtypes import DTYPES
@@ -361,21 +361,34 @@ def _points() -> list[tuple[str, Any]]:
     """Return the entry points of every group that is, or was meant to be, one of ours."""
     from importlib import metadata
 
+    damaged = []
     try:
         found: list[Any] = [metadata.entry_points()]
     except Exception:
         # One distribution with damaged metadata must not hide the others.
         found = []
         for dist in metadata.distributions():
-            with contextlib.suppress(Exception):
+            try:
                 found.append(dist.entry_points)
-    return [
+            except Exception as error:
+                if "[monel.plugin" in (dist.read_text("entry_points.txt") or ""):
+                    damaged.append((GROUPS[0], _damaged(dist, repr(error))))
+    return damaged + [
         (group, point)
         for points in found
         for group in points.groups
         if group.startswith("monel.plugin")
         for point in points.select(group=group)
     ]
+
+
+def _damaged(dist: Any, reason: str) -> Any:
+    """Return what stands for the entry points of a distribution that can't be read."""
+
+    def load() -> NoReturn:
+        raise BackendError(f"its entry_points.txt can't be read: {reason}")
+
+    return SimpleNamespace(name="unknown", dist=dist, load=load)
 
 
 _plugins: Plugins | None = None
