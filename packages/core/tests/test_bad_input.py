@@ -563,6 +563,7 @@ EXEMPT = {
             "get_active_memory",
             "get_array_buffer_size",
             "get_cache_memory",
+            "get_include",
             "get_memory_limit",
             "fallback_report",
             "get_peak_memory",
