@@ -109,11 +109,6 @@ def test_array_namespace():
     assert A.__array_namespace__() is mx
 
 
-def test_array_namespace_of_a_version():
-    with pytest.raises(ValueError, match="array API"):
-        A.__array_namespace__(api_version="2024.12")
-
-
 def test_arrays_take_no_attributes():
     with pytest.raises(AttributeError):
         mx.array(1).name = "a"
