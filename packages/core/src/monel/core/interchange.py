@@ -125,16 +125,10 @@ def buffer(a: Any, what: str) -> memoryview:
             "memoryview(a.view(mx.uint16))"
         )
     view = host_view(value)
-    if view is not None:
-        return view
-    return memoryview(_frozen(value))
-
-
-def _frozen(value: Any) -> Any:
-    """Return a read-only NumPy copy of what the host can't see in place."""
-    import numpy as np
-
-    return np.frombuffer(host_bytes(value).toreadonly(), value.dtype.numpy).reshape(value.shape)
+    if view is None:
+        # NumPy asks __array__ then, which says whether it copies.
+        raise BufferError(f"memoryview: {value} lies where the host can't see it; use np.array(a)")
+    return view
 
 
 def to_numpy(a: Any, dtype: Any, copy: bool | None) -> Any:
@@ -146,7 +140,8 @@ def to_numpy(a: Any, dtype: Any, copy: bool | None) -> Any:
     if view is None:
         if copy is False:
             raise ValueError(f"array.__array__: {value} lies where NumPy can't see it; copy it")
-        made = _frozen(value).copy()
+        given = np.frombuffer(host_bytes(value), value.dtype.numpy)
+        made = given.reshape(value.shape).copy()
         copy = False
     else:
         made = np.asarray(view)
